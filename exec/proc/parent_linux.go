@@ -1,0 +1,5 @@
+package proc
+
+import "syscall"
+
+func endWithParent(attr *syscall.SysProcAttr) { attr.Pdeathsig = syscall.SIGTERM }
