@@ -1,0 +1,252 @@
+package workspace
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"strings"
+	"time"
+
+	"bivy/archive"
+	"bivy/exec/mux"
+	"bivy/internal/termsafe"
+)
+
+// Workspaces are the operations on workspaces: they join the registry here,
+// the project's tree and the host.
+type Workspaces struct {
+	Registry *Registry
+	Masters  *mux.Masters
+}
+
+// Wish is the workspace that a user wants.
+type Wish struct {
+	// Name may be empty: one is made up.
+	Name string
+	// Target is the host, ProjectDir any directory of the project, Ref what
+	// of it to send, Root the directory for workspaces on the host.
+	Target     mux.Target
+	ProjectDir string
+	Ref        string
+	Root       string
+	// Progress, if set, is told how far the sending has come.
+	Progress func(archive.Progress)
+}
+
+// Made says what Create did.
+type Made struct {
+	Record Record
+	// Sent are the bytes of the pack, Objects what it held; zero where the
+	// host had everything.
+	Sent, Objects int64
+	// LeftOut counts the paths that export-ignore kept here.
+	LeftOut int
+}
+
+// ExistsError says that a workspace is there already.
+type ExistsError struct{ Record Record }
+
+func (e *ExistsError) Error() string {
+	return fmt.Sprintf("workspace %s exists already, on %s", e.Record.FullName(), e.Record.Host)
+}
+
+// hexID is an object name as git prints it, in either hash.
+var hexID = regexp.MustCompile(`^[0-9a-f]{40}([0-9a-f]{24})?$`)
+
+// Create makes a workspace. It is repeatable: what a cut left half-made under
+// the same name and host is cleaned up and made anew. Errors: archive's for
+// the project, *ExistsError, *BusyError, *Trouble, and those of mux and exec.
+func (w *Workspaces) Create(ctx context.Context, wish Wish) (Made, error) {
+	repo, err := archive.Open(ctx, wish.ProjectDir)
+	if err != nil {
+		return Made{}, err
+	}
+	snap, err := repo.Snapshot(ctx, wish.Ref)
+	if err != nil {
+		return Made{}, err
+	}
+	defer snap.Close() //nolint:errcheck // a temporary directory; the system cleans /tmp too
+	project, err := w.Registry.Project(repo.Top(), repo.Name())
+	if err != nil {
+		return Made{}, err
+	}
+	rec, unlock, err := w.claim(ctx, wish, project)
+	if err != nil {
+		return Made{}, err
+	}
+	defer unlock()
+	fresh := rec.Created.IsZero()
+	rec.ProjectDir, rec.Ref, rec.Source, rec.Snapshot = repo.Top(), snap.Ref, snap.Source, snap.Commit
+	rec.ObjectFormat, rec.Branch = repo.Format(), branchFor(rec.Name)
+	made, err := w.send(ctx, wish, rec, snap)
+	if err != nil {
+		// Nothing was made on the host: then nothing is remembered either. A
+		// cut leaves the record, so that the next attempt, or rm, cleans up.
+		if fresh && nothingThere(err) {
+			_ = w.Registry.Delete(rec.Project, rec.Name)
+		}
+		return Made{}, err
+	}
+	made.LeftOut = snap.Ignored
+	return made, nil
+}
+
+// claim takes the name: it locks it for as long as the workspace is made, so
+// of two callers one wins and the other gets *BusyError or *ExistsError.
+func (w *Workspaces) claim(ctx context.Context, wish Wish, project string) (Record, func(), error) {
+	name := wish.Name
+	if name == "" {
+		name = MakeName(func(n string) bool {
+			_, err := w.Registry.Find(Ref{Project: project, Name: n})
+			return err == nil
+		})
+	}
+	unlock, err := w.Registry.Lock(ctx, project, name, "new")
+	if err != nil {
+		return Record{}, nil, err
+	}
+	rec, err := w.Registry.Find(Ref{Project: project, Name: name})
+	var missing *NotFoundError
+	switch {
+	case errors.As(err, &missing):
+		rec = Record{ID: NewID(), Project: project, Name: name}
+	case err != nil:
+		unlock()
+		return Record{}, nil, err
+	case rec.State != Creating || rec.Host != string(wish.Target.Host):
+		unlock()
+		return Record{}, nil, &ExistsError{Record: rec}
+	}
+	rec.Host = string(wish.Target.Host)
+	rec.SSHConfig, rec.SSHOptions = wish.Target.User.ConfigFile, wish.Target.User.Options
+	rec.State = Creating
+	return rec, unlock, nil
+}
+
+// send does the host's part in two round trips: look, then make.
+func (w *Workspaces) send(ctx context.Context, wish Wish, rec Record, snap *archive.Snapshot) (Made, error) {
+	lease, err := w.Masters.Lease(ctx, wish.Target)
+	if err != nil {
+		return Made{}, err
+	}
+	defer lease.Release()
+	vars := []variable{{"W_root", wish.Root}, {"W_project", rec.Project}, {"W_name", rec.Name}, {"W_format", rec.ObjectFormat}}
+	there, err := ask(ctx, lease, lookScript, vars, wish.Root, nil)
+	if err != nil {
+		return Made{}, err
+	}
+	rec.Root = there.one("root")
+	if !strings.HasPrefix(rec.Root, "/") || strings.ContainsAny(rec.Root, "\n\x00") {
+		return Made{}, fmt.Errorf("%s answered with a root that is no absolute path: %s", rec.Host, termsafe.Line(rec.Root, 200))
+	}
+	rec.Dir = strings.TrimSuffix(rec.Root, "/") + "/" + rec.Project + "/" + rec.Name
+	if there.one("exists") != "" && rec.Created.IsZero() {
+		return Made{}, &Trouble{Host: rec.Host, Kind: "exists", Path: termsafe.Line(rec.Dir, 300)}
+	}
+	if there.one("exists") != "" {
+		return w.finished(ctx, lease, rec)
+	}
+	if rec.Created.IsZero() {
+		rec.Created = time.Now()
+	}
+	rec.Updated = time.Now()
+	// From here on there may be something on the host; whoever finds the
+	// record knows where to look.
+	if err := w.Registry.Put(rec); err != nil {
+		return Made{}, err
+	}
+	made, err := w.make(ctx, lease, wish, rec, snap, haves(there))
+	if err != nil {
+		return Made{}, err
+	}
+	made.Record.State, made.Record.Updated = Ready, time.Now()
+	return made, w.Registry.Put(made.Record)
+}
+
+// make streams the pack into the script that builds the workspace.
+func (w *Workspaces) make(ctx context.Context, lease *mux.Lease, wish Wish, rec Record, snap *archive.Snapshot, have []archive.Have) (Made, error) {
+	vars := []variable{
+		{"W_root", rec.Root}, {"W_project", rec.Project}, {"W_name", rec.Name}, {"W_id", rec.ID},
+		{"W_format", rec.ObjectFormat}, {"W_snapshot", rec.Snapshot}, {"W_branch", rec.Branch}, {"W_pack", "1"},
+	}
+	for _, h := range have {
+		if h.Snapshot == snap.Commit {
+			vars[len(vars)-1].value = "0"
+			_, err := ask(ctx, lease, createScript, vars, rec.Dir, nil)
+			return Made{Record: rec}, err
+		}
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	r, pw := io.Pipe()
+	defer r.Close() //nolint:errcheck // never fails; it ends the writer
+	var stats archive.PackStats
+	packed := make(chan error, 1)
+	go func() {
+		var err error
+		stats, err = snap.Pack(ctx, have, pw, wish.Progress)
+		if err != nil {
+			// The host must not take a cut stream for a whole one: git would
+			// notice, and so the command is ended first.
+			cancel(err)
+		}
+		packed <- err
+		_ = pw.CloseWithError(err)
+	}()
+	_, err := ask(ctx, lease, createScript, vars, rec.Dir, r)
+	_ = r.CloseWithError(io.ErrClosedPipe)
+	packErr := <-packed
+	switch {
+	case packErr != nil && (err == nil || errors.Is(context.Cause(ctx), packErr)):
+		return Made{}, packErr
+	case err != nil:
+		return Made{}, err
+	}
+	return Made{Record: rec, Sent: stats.Bytes, Objects: stats.Objects}, nil
+}
+
+// finished completes the record of a workspace whose making was cut off after
+// its last rename.
+func (w *Workspaces) finished(ctx context.Context, lease *mux.Lease, rec Record) (Made, error) {
+	a, err := ask(ctx, lease, inspectFunction()+"bivy_inspect\n", inspectVars(rec, false), rec.Dir, nil)
+	if err != nil {
+		return Made{}, err
+	}
+	if !hexID.MatchString(a.one("head")) {
+		return Made{}, &Trouble{Host: rec.Host, Kind: "exists", Path: termsafe.Line(rec.Dir, 300)}
+	}
+	rec.Snapshot, rec.State, rec.Updated = a.one("head"), Ready, time.Now()
+	return Made{Record: rec}, w.Registry.Put(rec)
+}
+
+// haves reads what snapshots the host says that it has; archive believes none
+// of it unproved.
+func haves(there answer) []archive.Have {
+	var list []archive.Have
+	for _, line := range there["have"] {
+		id, subject, _ := strings.Cut(line, " ")
+		source := subject[strings.LastIndexByte(subject, ' ')+1:]
+		if hexID.MatchString(id) && hexID.MatchString(source) {
+			list = append(list, archive.Have{Snapshot: id, Source: source})
+		}
+	}
+	return list
+}
+
+// branchFor is the branch of a new workspace: its name, where git takes that
+// for a branch (git-check-ref-format(1)).
+func branchFor(name string) string {
+	if strings.Contains(name, "..") || strings.HasSuffix(name, ".") || strings.HasSuffix(name, ".lock") {
+		return "work"
+	}
+	return name
+}
+
+// nothingThere reports whether an error proves that the host's side of a new
+// workspace was not begun, or that its script cleaned up after itself.
+func nothingThere(err error) bool {
+	var t *Trouble
+	return errors.As(err, &t)
+}

@@ -1,0 +1,178 @@
+package workspace
+
+import (
+	"bytes"
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"bivy/exec"
+	"bivy/exec/mux"
+	"bivy/exec/proc"
+	"bivy/internal/termsafe"
+	"bivy/sshcmd"
+)
+
+// The scripts that run on the host.
+var (
+	//go:embed host.sh
+	hostScript string
+	//go:embed look.sh
+	lookScript string
+	//go:embed create.sh
+	createScript string
+	//go:embed inspect.sh
+	inspectScript string
+	//go:embed remove.sh
+	removeScript string
+)
+
+// maxAnswer bounds what a host may answer to one of our scripts, in bytes.
+const maxAnswer = 4 << 20
+
+// Trouble says what one of our scripts could not do on the host.
+type Trouble struct {
+	Host string
+	// Kind is the script's word for it.
+	Kind string
+	// Line is the last thing that a tool said there, safe for a terminal.
+	Line string
+	// Path is the directory on the host that it was about.
+	Path string
+}
+
+func (t *Trouble) Error() string {
+	what := map[string]string{
+		"no_git":     "has no git; install git there",
+		"exists":     "has " + t.Path + " already, and not from this workspace; choose another name",
+		"mkdir":      "does not let us make a directory in " + t.Path,
+		"store":      "could not keep the project's store in " + t.Path,
+		"pack":       "could not take the project's files",
+		"incomplete": "did not get all of the project's files; try again",
+		"clone":      "could not clone the project's store",
+		"branch":     "could not make the branch",
+		"checkout":   "could not check the files out",
+		"rename":     "could not rename the finished directory to " + t.Path,
+		"remove":     "could not remove all of " + t.Path,
+		"gone":       "has no directory " + t.Path + " any more",
+	}[t.Kind]
+	if what == "" {
+		what = "could not do its part (" + termsafe.Line(t.Kind, 40) + ")"
+	}
+	msg := t.Host + " " + what
+	if t.Line != "" && t.Kind != "no_git" && t.Kind != "exists" {
+		msg += ": " + t.Line
+	}
+	return msg
+}
+
+// Lacks reports whether the host lacks something: git, or space on its disk.
+func (t *Trouble) Lacks() bool {
+	return t.Kind == "no_git" || t.Full() ||
+		// git before 2.29 knows no object format.
+		strings.Contains(t.Line, "unknown option `object-format")
+}
+
+// Full reports whether the host's disk or quota is exhausted.
+func (t *Trouble) Full() bool {
+	return strings.Contains(t.Line, "No space left on device") || strings.Contains(t.Line, "uota exceeded") ||
+		strings.Contains(t.Line, "File too large")
+}
+
+// answer is what a script printed: values by key, in order.
+type answer map[string][]string
+
+func (a answer) one(key string) string {
+	if v := a[key]; len(v) > 0 {
+		return v[0]
+	}
+	return ""
+}
+
+// variable sets one shell variable of a script.
+type variable struct{ name, value string }
+
+// ask runs one of our scripts on the host and reads its answer. Stdin may be
+// nil. The error is exec's for the command itself, *Trouble for what the
+// script could not do.
+func ask(ctx context.Context, lease *mux.Lease, script string, vars []variable, path string, stdin io.Reader) (answer, error) {
+	var text strings.Builder
+	for _, v := range vars {
+		fmt.Fprintf(&text, "%s=%s\n", v.name, sshcmd.Quote(v.value))
+	}
+	text.WriteString(hostScript)
+	text.WriteString(script)
+	var out bounded
+	var words proc.Tail
+	receipt, err := exec.RunOn(ctx, lease, exec.Command{
+		Script: text.String(), Stdin: stdin, Stdout: &out, Stderr: &words, Login: exec.LoginPath,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if out.over {
+		return nil, fmt.Errorf("%s answered more than %d bytes to a question of ours", lease.Host(), maxAnswer)
+	}
+	a := parseAnswer(out.Bytes())
+	if receipt.State == exec.Exited && receipt.Code == 0 {
+		return a, nil
+	}
+	kind := a.one("trouble")
+	if kind == "" {
+		kind = string(receipt.State)
+	}
+	return a, &Trouble{Host: lease.Host(), Kind: kind, Line: troubleLine(words.String()), Path: termsafe.Line(path, 300)}
+}
+
+func parseAnswer(out []byte) answer {
+	a := answer{}
+	for line := range bytes.Lines(out) {
+		key, value, ok := strings.Cut(strings.TrimSuffix(string(line), "\n"), "=")
+		if ok {
+			a[key] = append(a[key], value)
+		}
+	}
+	return a
+}
+
+// troubleLine picks the line that tells most: one about space, else the last.
+func troubleLine(words string) string {
+	lines := strings.Split(strings.TrimSpace(words), "\n")
+	for _, line := range lines {
+		if t := (&Trouble{Line: line}); t.Full() {
+			return termsafe.Line(line, 300)
+		}
+	}
+	return termsafe.Line(strings.TrimSpace(lines[len(lines)-1]), 300)
+}
+
+// bounded is a buffer that notes when more came than it takes.
+type bounded struct {
+	bytes.Buffer
+	over bool
+}
+
+func (b *bounded) Write(p []byte) (int, error) {
+	if b.Len()+len(p) > maxAnswer {
+		b.over = true
+		return len(p), nil
+	}
+	return b.Buffer.Write(p)
+}
+
+// Target is the record's host as mux wants it.
+func (r Record) Target() mux.Target {
+	return mux.Target{
+		Host: sshcmd.Host(r.Host),
+		User: sshcmd.User{ConfigFile: r.SSHConfig, Options: r.SSHOptions},
+	}
+}
+
+// isTrouble reports whether err is a Trouble of that kind.
+func isTrouble(err error, kind string) bool {
+	var t *Trouble
+	return errors.As(err, &t) && t.Kind == kind
+}

@@ -1,0 +1,112 @@
+package workspace
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"bivy/archive"
+	"bivy/exec/mux"
+	"bivy/internal/humane"
+)
+
+// WorkError says that removing a workspace would lose work, and which.
+type WorkError struct{ Status Status }
+
+func (e *WorkError) Error() string {
+	s := e.Status
+	var has []string
+	add := func(n int, one, many string) {
+		if n > 0 {
+			has = append(has, humane.Plural(n, one, many))
+		}
+	}
+	add(s.ChangedCount, "uncommitted change", "uncommitted changes")
+	add(s.UntrackedCount, "untracked file", "untracked files")
+	add(s.CommitCount, "commit that exists nowhere else", "commits that exist nowhere else")
+	add(s.Stashes, "stash", "stashes")
+	add(len(s.Running), "running process", "running processes")
+	if s.NotARepository {
+		has = append(has, "files but no git repository")
+	}
+	return fmt.Sprintf("workspace %s has %s", s.Record.FullName(), strings.Join(has, ", "))
+}
+
+// Remove removes a workspace from its host and from the registry. Unless
+// forced it refuses, with *WorkError, when something would be lost; the host
+// checks and removes in one go. A directory that is gone already is no error.
+func (w *Workspaces) Remove(ctx context.Context, ref Ref, force bool) (Record, error) {
+	rec, err := w.Registry.Find(ref)
+	if err != nil {
+		return Record{}, err
+	}
+	unlock, err := w.Registry.Lock(ctx, rec.Project, rec.Name, "rm")
+	if err != nil {
+		return rec, err
+	}
+	defer unlock()
+	// Another process may have removed it while we waited.
+	if rec, err = w.Registry.Find(Ref{Project: rec.Project, Name: rec.Name}); err != nil {
+		return rec, err
+	}
+	if rec.Dir != "" {
+		if err := w.removeThere(ctx, rec, force); err != nil {
+			return rec, err
+		}
+	}
+	return rec, w.Registry.Delete(rec.Project, rec.Name)
+}
+
+func (w *Workspaces) removeThere(ctx context.Context, rec Record, force bool) error {
+	lease, err := w.Masters.Lease(ctx, rec.Target())
+	if err != nil {
+		return err
+	}
+	defer lease.Release()
+	a, err := askRemove(ctx, lease, rec, force, nil)
+	if err != nil || a.one("removed") != "" {
+		return err
+	}
+	s := statusOf(rec, a)
+	// Commits that were fetched from the workspace are safe in the project:
+	// where these are all that stands in the way, ask once more and say so.
+	only := s
+	only.CommitCount = 0
+	if s.CommitCount > 0 && only.Clean() && w.allHere(ctx, rec, s.tips) {
+		if a, err = askRemove(ctx, lease, rec, force, s.tips); err != nil || a.one("removed") != "" {
+			return err
+		}
+		s = statusOf(rec, a)
+	}
+	return &WorkError{Status: s}
+}
+
+func askRemove(ctx context.Context, lease *mux.Lease, rec Record, force bool, known []string) (answer, error) {
+	vars := append(inspectVars(rec, false), variable{"W_id", rec.ID}, variable{"W_force", "0"}, variable{"W_known", ""})
+	if force {
+		vars[len(vars)-2].value = "1"
+	}
+	if len(known) > 0 {
+		vars[len(vars)-1].value = " " + strings.Join(known, " ") + " "
+	}
+	return ask(ctx, lease, inspectFunction()+removeScript, vars, rec.Dir, nil)
+}
+
+// allHere reports whether every tip is reachable in the project's repository.
+func (w *Workspaces) allHere(ctx context.Context, rec Record, tips []string) bool {
+	repo, err := archive.Open(ctx, rec.ProjectDir)
+	if err != nil || len(tips) == 0 {
+		return false
+	}
+	here, err := repo.Contains(ctx, tips)
+	if err != nil {
+		return false
+	}
+	for i, ok := range here {
+		// Our own snapshot is a tip too, of a branch without new commits.
+		if !ok && tips[i] != rec.Snapshot {
+			return false
+		}
+	}
+	return true
+}

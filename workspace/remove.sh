@@ -1,0 +1,70 @@
+# Removes a workspace unless it holds work. Set by the caller: W_dir, W_id,
+# W_force (1: remove it whatever it holds), W_known (tips that exist elsewhere,
+# each with a space around it: commits up to these are no loss).
+bivy_need_git
+W_parent=${W_dir%/*}
+W_gone=$W_parent/.gone-$W_id
+
+# Answers whether the report $1 speaks of nothing that would be lost. Each line
+# is looked for with its newlines, so that no name in the report can pose as a
+# count.
+bivy_free() {
+  case $1 in *"
+running="*|*"
+norepo="*) return 1 ;; esac
+  for W_zero in changed_count untracked_count stash_count; do
+    case $1 in *"
+$W_zero=0
+"*) ;; *) return 1 ;; esac
+  done
+  case $1 in *"
+commit_count=0
+"*) return 0 ;; esac
+  [ -n "$W_known" ] || return 1
+  while read -r W_line; do
+    case $W_line in
+      tip=*) case $W_known in *" ${W_line#tip=} "*) ;; *) return 1 ;; esac ;;
+    esac
+  done <<EOF
+$1
+EOF
+}
+
+# Answers whether one of the processes is alive.
+bivy_any() {
+  for W_pid in $1; do
+    if kill -0 "$W_pid" 2>/dev/null; then return 0; fi
+  done
+  return 1
+}
+
+if [ -d "$W_dir" ] && [ ! -L "$W_dir" ]; then
+  if [ "$W_force" != 1 ]; then
+    W_report=$(bivy_inspect)
+    printf '%s\n' "$W_report"
+    bivy_free "
+$W_report
+" || exit 0
+  fi
+  cd / || exit 1
+  # Forced: what runs there is ended first, so that it does not go on in a
+  # directory without a name. TERM, a moment, KILL.
+  if [ "$W_force" = 1 ]; then
+    W_pids=$(bivy_inspect | sed -n 's/^running=\([0-9][0-9]*\) .*/\1/p')
+    for W_signal in TERM KILL; do
+      for W_pid in $W_pids; do kill -$W_signal "$W_pid" 2>/dev/null; done
+      W_left=5
+      while [ "$W_left" -gt 0 ] && bivy_any "$W_pids"; do sleep 1; W_left=$((W_left - 1)); done
+    done
+  fi
+  # The directory gets a name that says it is going, in one rename: a cut
+  # leaves a whole workspace or rubbish, never half a workspace.
+  rm -rf "$W_gone"
+  mv "$W_dir" "$W_gone" || bivy_trouble rename
+fi
+cd / || exit 1
+# Files that a build made read-only sit in directories that may be, too.
+rm -rf "$W_gone" 2>/dev/null || { chmod -R u+rwX "$W_gone" && rm -rf "$W_gone"; } || bivy_trouble remove
+# Staging of ours that a crash left.
+rm -rf "$W_parent/.new-$W_id" "$W_parent/.in-$W_id"
+printf 'removed=1\n'
