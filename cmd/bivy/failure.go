@@ -1,0 +1,326 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"bivy/archive"
+	"bivy/exec"
+	"bivy/exec/mux"
+	"bivy/exec/proc"
+	"bivy/internal/termsafe"
+	"bivy/sshcmd"
+	"bivy/workspace"
+)
+
+// The exit codes of the contract (docs/exit-codes.md).
+const (
+	exitUsage        = 80
+	exitLocal        = 81
+	exitNotFound     = 82
+	exitProtected    = 83
+	exitUnreachable  = 90
+	exitAuth         = 91
+	exitHostKey      = 92
+	exitHostLacks    = 93
+	exitLinkLost     = 94
+	exitTimedOut     = 95
+	exitCanceled     = 96
+	exitBusy         = 97
+	exitOutputClosed = 141
+)
+
+// usageError is a command line that makes no sense.
+type usageError struct{ err error }
+
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+
+func usagef(format string, args ...any) error {
+	return &usageError{err: fmt.Errorf(format, args...)}
+}
+
+// exitError carries a remote command's own exit code; nothing is printed.
+type exitError struct{ code int }
+
+func (e *exitError) Error() string { return fmt.Sprintf("exit status %d", e.code) }
+
+// errOutputClosed says that the reader of our stdout is gone.
+var errOutputClosed = errors.New("the reader of our stdout is gone")
+
+// failure is an error as the surface shows it.
+type failure struct {
+	Code    int
+	Class   string
+	Message string
+	Hint    string
+	Host    string
+	// Details are lines below the message, such as what would be lost.
+	Details []string
+}
+
+// fail prints an error, if there is one to print, and returns the exit code.
+func (u *UI) fail(err error) int {
+	if err == nil {
+		return 0
+	}
+	var exit *exitError
+	if errors.As(err, &exit) {
+		return exit.code
+	}
+	f := explain(err)
+	if f.Code == exitOutputClosed {
+		return f.Code
+	}
+	if u.JSON {
+		type body struct {
+			Class   string   `json:"class"`
+			Message string   `json:"message"`
+			Hint    string   `json:"hint,omitempty"`
+			Host    string   `json:"host,omitempty"`
+			Details []string `json:"details,omitempty"`
+		}
+		enc := json.NewEncoder(u.Err)
+		enc.SetEscapeHTML(false)
+		_ = enc.Encode(map[string]any{"format": 1, "error": body{f.Class, f.Message, f.Hint, f.Host, f.Details}})
+		return f.Code
+	}
+	_, _ = fmt.Fprintf(u.Err, "bivy: %s\n", f.Message)
+	for _, line := range f.Details {
+		_, _ = fmt.Fprintf(u.Err, "  %s\n", line)
+	}
+	if f.Hint != "" {
+		_, _ = fmt.Fprintf(u.Err, "bivy: %s\n", f.Hint)
+	}
+	return f.Code
+}
+
+// explain maps an error to its class. Errors are typed where they are made;
+// this is the one place that knows all of them. Messages that hold text from
+// a host have been made safe there, and once more here, where it costs nothing.
+func explain(err error) failure {
+	f := failure{Message: termsafe.Line(err.Error(), 1000)}
+	for _, try := range []func(error, *failure) bool{explainUsage, explainCommand, explainSSH, explainWorkspace, explainProject, explainLocal} {
+		if try(err, &f) {
+			return f
+		}
+	}
+	f.Code, f.Class = exitLocal, "local"
+	return f
+}
+
+func explainUsage(err error, f *failure) bool {
+	var usage *usageError
+	var env *exec.EnvError
+	if !errors.As(err, &usage) && !errors.As(err, &env) {
+		return false
+	}
+	f.Code, f.Class, f.Hint = exitUsage, "usage", "see: bivy --help"
+	return true
+}
+
+// explainCommand covers what became of a command.
+func explainCommand(err error, f *failure) bool {
+	var lost *exec.LostError
+	var timeout *exec.TimeoutError
+	var canceled *exec.CanceledError
+	var not *exec.NotStartedError
+	var signaled *signalError
+	switch {
+	case errors.Is(err, errOutputClosed):
+		f.Code, f.Class = exitOutputClosed, "canceled"
+	case errors.As(err, &timeout):
+		f.Code, f.Class, f.Host = exitTimedOut, "timed_out", timeout.Host
+	case errors.As(err, &canceled):
+		f.Code, f.Class, f.Host = exitCanceled, "canceled", canceled.Host
+	case errors.As(err, &signaled), errors.Is(err, context.Canceled):
+		f.Code, f.Class, f.Message = exitCanceled, "canceled", "canceled"
+	case errors.As(err, &lost):
+		f.Code, f.Class, f.Host = exitLinkLost, "link_lost", lost.Host
+		f.Hint = "the command may have run, wholly or in part; look before you repeat it"
+	case errors.As(err, &not) && not.Dir != "":
+		f.Code, f.Class, f.Host = exitNotFound, "not_found", not.Host
+	case errors.As(err, &not) && not.Said == nil:
+		f.Code, f.Class, f.Host = exitHostLacks, "host_lacks", not.Host
+		f.Hint = "bivy needs a host that runs the command it is given, with /bin/sh and dd; nothing was run"
+	default:
+		return false
+	}
+	return true
+}
+
+// explainSSH covers what ssh said, and the way to a session.
+func explainSSH(err error, f *failure) bool {
+	var said *sshcmd.Error
+	var slow *mux.LoginTimeoutError
+	var busy *mux.BusyError
+	switch {
+	case errors.As(err, &said):
+		f.Code, f.Class = sshCode(said.Class)
+		f.Host, f.Hint = said.Host, said.Hint()
+	case errors.As(err, &slow):
+		f.Code, f.Class, f.Host = exitUnreachable, "unreachable", slow.Host
+		f.Hint = "give it longer with --wait-host, or log in by hand once: bivy host connect " + slow.Host
+	case errors.As(err, &busy):
+		f.Code, f.Class, f.Host = exitHostLacks, "host_lacks", busy.Host
+		f.Hint = "give it longer with --wait-host, or end something that runs there"
+	default:
+		return false
+	}
+	return true
+}
+
+// sshCode is the exit code and the public class of a class of ssh errors.
+func sshCode(c sshcmd.Class) (int, string) {
+	switch c {
+	case sshcmd.ClassAuth:
+		return exitAuth, "auth"
+	case sshcmd.ClassHostKeyUnknown, sshcmd.ClassHostKeyChanged:
+		return exitHostKey, "host_key"
+	case sshcmd.ClassConfig, sshcmd.ClassRemoteCommand:
+		return exitLocal, "local"
+	case sshcmd.ClassMuxRefused, sshcmd.ClassTTY:
+		return exitHostLacks, "host_lacks"
+	case sshcmd.ClassConnectionLost, sshcmd.ClassAliveTimeout:
+		return exitLinkLost, "link_lost"
+	default:
+		return exitUnreachable, "unreachable"
+	}
+}
+
+// explainWorkspace covers the registry and the host's side of a workspace.
+func explainWorkspace(err error, f *failure) bool {
+	var (
+		missing   *workspace.NotFoundError
+		ambiguous *workspace.AmbiguousError
+		exists    *workspace.ExistsError
+		busy      *workspace.BusyError
+		work      *workspace.WorkError
+		trouble   *workspace.Trouble
+	)
+	switch {
+	case errors.As(err, &missing):
+		f.Code, f.Class, f.Hint = exitNotFound, "not_found", "list them with: bivy ls"
+	case errors.As(err, &ambiguous):
+		f.Code, f.Class = exitUsage, "usage"
+	case errors.As(err, &exists):
+		f.Code, f.Class, f.Host = exitNotFound, "exists", exists.Record.Host
+		f.Hint = "use another name, or remove it: bivy rm " + exists.Record.FullName().String()
+	case errors.Is(err, errHalfMade):
+		f.Code, f.Class, f.Hint = exitNotFound, "not_found", "repeat the bivy new that was cut off, or remove it: bivy rm NAME"
+	case errors.As(err, &busy):
+		f.Code, f.Class = exitBusy, "busy"
+	case errors.As(err, &work):
+		f.Code, f.Class, f.Host = exitProtected, "protected", work.Status.Record.Host
+		f.Details = workLines(work.Status)
+		f.Hint = "bring it home first, or lose it with: bivy rm --force " + work.Status.Record.FullName().String()
+	case errors.As(err, &trouble):
+		f.Host = trouble.Host
+		f.Code, f.Class = troubleCode(trouble)
+	default:
+		return false
+	}
+	return true
+}
+
+func troubleCode(t *workspace.Trouble) (int, string) {
+	switch {
+	case t.Kind == "exists":
+		return exitNotFound, "exists"
+	case t.Kind == "gone":
+		return exitNotFound, "not_found"
+	case t.Lacks():
+		return exitHostLacks, "host_lacks"
+	default:
+		return exitLocal, "remote_denied"
+	}
+}
+
+// workLines lists what a workspace holds that would be lost.
+func workLines(s workspace.Status) []string {
+	var lines []string
+	list := func(what string, n int, entries []string) {
+		for _, e := range entries {
+			lines = append(lines, what+": "+e)
+		}
+		if more := n - len(entries); more > 0 && len(entries) > 0 {
+			lines = append(lines, fmt.Sprintf("%s: … and %d more", what, more))
+		}
+	}
+	list("changed", s.ChangedCount, s.Changed)
+	list("untracked", s.UntrackedCount, trimmed(s.Untracked, "?? "))
+	commits := make([]string, 0, len(s.Commits))
+	for _, c := range s.Commits {
+		commits = append(commits, c.ID[:min(len(c.ID), 10)]+" "+c.Subject)
+	}
+	list("commit", s.CommitCount, commits)
+	if s.Stashes > 0 {
+		lines = append(lines, fmt.Sprintf("stashes: %d", s.Stashes))
+	}
+	for _, p := range s.Running {
+		lines = append(lines, fmt.Sprintf("running: %d %s", p.PID, p.Command))
+	}
+	return lines
+}
+
+func trimmed(lines []string, prefix string) []string {
+	out := make([]string, 0, len(lines))
+	for _, line := range lines {
+		out = append(out, strings.TrimPrefix(line, prefix))
+	}
+	return out
+}
+
+// explainProject covers the local repository.
+func explainProject(err error, f *failure) bool {
+	var repo *archive.RepoError
+	var ref *archive.RefError
+	var git *archive.GitError
+	var missing *archive.MissingError
+	switch {
+	case errors.As(err, &repo):
+		f.Code, f.Class = exitLocal, "local"
+		if repo.Reason == archive.NotFound {
+			f.Code, f.Class = exitNotFound, "not_found"
+		}
+	case errors.As(err, &ref):
+		f.Code, f.Class = refCode(ref.Reason)
+	case errors.As(err, &missing), errors.As(err, &git):
+		f.Code, f.Class = exitLocal, "local"
+	default:
+		return false
+	}
+	return true
+}
+
+func refCode(r archive.RefReason) (int, string) {
+	switch r {
+	case archive.RefUnknown:
+		return exitNotFound, "not_found"
+	case archive.RefNoCommits, archive.RefMissing:
+		return exitLocal, "local"
+	default:
+		return exitUsage, "usage"
+	}
+}
+
+// explainLocal covers this machine.
+func explainLocal(err error, f *failure) bool {
+	var program *proc.NotFoundError
+	switch {
+	case errors.As(err, &program):
+		f.Code, f.Class, f.Hint = exitLocal, "local", "install it, or name it with BIVY_SSH"
+		if program.Program == "git" {
+			f.Hint = "install git on this machine"
+		}
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, fs.ErrNotExist):
+		f.Code, f.Class = exitLocal, "local"
+	default:
+		return false
+	}
+	return true
+}

@@ -1,0 +1,21 @@
+package main
+
+import (
+	"context"
+	"os"
+
+	"bivy/exec/mux"
+)
+
+// HolderCmd is the process that holds a master. bivy starts it itself, with
+// the socket to the starter as descriptor 3.
+type HolderCmd struct{}
+
+// Run holds the master until it ends.
+func (*HolderCmd) Run(ctx context.Context, _ *App) error {
+	link := os.NewFile(mux.LinkFD, "starter")
+	if _, err := link.Stat(); err != nil {
+		return usagef("bivy holder is started by bivy itself")
+	}
+	return mux.Hold(ctx, link)
+}

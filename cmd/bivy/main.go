@@ -1,0 +1,174 @@
+// Command bivy gives agents, scripts and people a working place on any machine
+// that `ssh HOST` reaches. One file holds one command; what they share is in
+// app.go, what a person reads in ui.go and failure.go.
+//
+// Rules of the surface: stdout carries results only, stderr everything else;
+// messages are lower case without a period, start with "bivy:", and say what
+// was tried, what was seen and what to do; whatever a host said is made safe
+// before it is printed.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// version is set by the linker for releases.
+var version = "dev"
+
+func main() {
+	os.Exit(run(os.Args[1:]))
+}
+
+// run parses the command line, runs the command and returns the exit code.
+func run(args []string) int {
+	if len(args) == 1 && args[0] == "--version" {
+		fmt.Println("bivy " + version)
+		return 0
+	}
+	cli := &CLI{}
+	ui := newUI(os.Stdin, os.Stdout, os.Stderr)
+	ui.JSON = wantsJSON(args)
+	kctx, command, err := parse(cli, args)
+	if err != nil {
+		return ui.fail(err)
+	}
+	if kctx == nil { // help was asked for, and given
+		return 0
+	}
+	ui.JSON, ui.Quiet, ui.Verbose = cli.JSON, cli.Quiet, cli.Verbose
+	// Without a handler the runtime would end us at the first write to a
+	// closed pipe, before the command on the host is cancelled.
+	broken := make(chan os.Signal, 1)
+	signal.Notify(broken, syscall.SIGPIPE)
+	ctx, stop := cancelOnSignal(ui.logged(context.Background()))
+	defer stop()
+	app := &App{Globals: &cli.Globals, UI: ui, Command: command}
+	kctx.BindTo(ctx, (*context.Context)(nil))
+	return ui.fail(kctx.Run(app))
+}
+
+// signalError is the cause of a context that a signal ended.
+type signalError struct{ signal os.Signal }
+
+func (e *signalError) Error() string { return "ended by " + e.signal.String() }
+
+// cancelOnSignal returns a context that the first ^C, SIGTERM or SIGHUP ends.
+// A second one ends the process at once: whoever asks twice means it.
+func cancelOnSignal(parent context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(parent)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	done := make(chan struct{})
+	go func() {
+		select {
+		case s := <-signals:
+			cancel(&signalError{s})
+		case <-done:
+			return
+		}
+		select {
+		case <-signals:
+			os.Exit(exitCanceled)
+		case <-done:
+		}
+	}()
+	return ctx, func() {
+		signal.Stop(signals)
+		close(done)
+		cancel(nil)
+	}
+}
+
+// commander is a command that takes `-- CMD ARG…`.
+type commander interface{ takesCommand() }
+
+// parse splits the arguments at the first `--`: kong sees what stands before,
+// and a command that runs something gets the rest word for word. For the
+// others `--` only ends the flags, as everywhere.
+func parse(cli *CLI, args []string) (*kong.Context, []string, error) {
+	before, command := args, []string(nil)
+	for i, arg := range args {
+		if arg == "--" {
+			before, command = args[:i], append([]string{}, args[i+1:]...)
+			break
+		}
+	}
+	helped := false
+	parser, err := newParser(cli, args, &helped)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(args) == 0 {
+		before = []string{"--help"}
+	}
+	kctx, err := parser.Parse(before)
+	if helped {
+		return nil, nil, nil
+	}
+	if command != nil && !takesCommand(kctx, err) {
+		kctx, err = parser.Parse(args)
+		command = nil
+	}
+	if err != nil {
+		return nil, nil, &usageError{err: err}
+	}
+	return kctx, command, nil
+}
+
+func takesCommand(kctx *kong.Context, err error) bool {
+	var failed *kong.ParseError
+	if errors.As(err, &failed) {
+		kctx = failed.Context
+	}
+	if kctx == nil || kctx.Selected() == nil {
+		return false
+	}
+	_, ok := kctx.Selected().Target.Addr().Interface().(commander)
+	return ok
+}
+
+func newParser(cli *CLI, args []string, helped *bool) (*kong.Kong, error) {
+	parser, err := kong.New(cli,
+		kong.Name("bivy"),
+		kong.Description("Working places on any machine that `ssh HOST` reaches."),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
+		kong.Exit(func(int) { *helped = true }),
+		kong.Vars{"version": "bivy " + version},
+	)
+	if err != nil {
+		return nil, fmt.Errorf("build the command line: %w", err)
+	}
+	conf, err := loadConfig(args, parser.Model)
+	if err != nil {
+		return nil, err
+	}
+	if conf != nil {
+		if err := kong.Resolvers(conf).Apply(parser); err != nil {
+			return nil, fmt.Errorf("use the configuration: %w", err)
+		}
+	}
+	return parser, nil
+}
+
+// wantsJSON finds --json before the arguments are parsed, so that a mistyped
+// flag is reported in the form that was asked for.
+func wantsJSON(args []string) bool {
+	for _, arg := range args {
+		if arg == "--" {
+			break
+		}
+		if arg == "--json" || strings.HasPrefix(arg, "--json=") && arg != "--json=false" {
+			return true
+		}
+	}
+	v := os.Getenv("BIVY_JSON")
+	return v == "1" || v == "true" || v == "yes"
+}

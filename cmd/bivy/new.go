@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"bivy/internal/humane"
+	"bivy/workspace"
+)
+
+// NewCmd is `bivy new`.
+type NewCmd struct {
+	Name    string `arg:"" optional:"" placeholder:"NAME" help:"Name of the workspace; one is made up without."`
+	Host    string `name:"host" required:"" placeholder:"HOST" help:"Where: anything that ssh takes."`
+	Project string `name:"project" default:"." placeholder:"DIR" help:"A directory of the project's git repository."`
+	Ref     string `name:"ref" default:"HEAD" placeholder:"REF" help:"What of the project to send: a branch, tag or commit."`
+	Root    string `name:"root" default:"~/bivy" placeholder:"DIR" help:"Directory on the host for all workspaces."`
+}
+
+// Help is the long help.
+func (*NewCmd) Help() string {
+	return `Sends one commit with the tree of --ref and no history: what "git archive" would
+pack. Uncommitted and untracked files, other branches, remotes and hooks stay
+here. The workspace is an ordinary git repository on a branch of its own name.
+Prints the name of the workspace, and nothing else, on stdout.
+
+  bivy new fix-1 --host gpu1`
+}
+
+// Run makes the workspace.
+func (c *NewCmd) Run(ctx context.Context, app *App) error {
+	if c.Name != "" {
+		if ref, err := workspace.ParseRef(c.Name); err != nil {
+			return &usageError{err: err}
+		} else if ref.Project != "" {
+			return usagef("give a NAME without a project: the project is the one of --project")
+		}
+	}
+	target, err := app.Target(c.Host)
+	if err != nil {
+		return err
+	}
+	ws, err := app.Workspaces()
+	if err != nil {
+		return err
+	}
+	bar := newProgress(app.UI)
+	made, err := ws.Create(ctx, workspace.Wish{
+		Name: c.Name, Target: target, ProjectDir: c.Project, Ref: c.Ref, Root: c.Root, Progress: bar.Show,
+	})
+	bar.End()
+	if err != nil {
+		return err
+	}
+	rec := made.Record
+	sent := "the host had its files already"
+	if made.Objects > 0 {
+		sent = "sent " + humane.Bytes(made.Sent)
+	}
+	app.UI.Note("bivy: %s is ready in %s on %s (%s)", rec.FullName(), rec.Dir, rec.Host, sent)
+	return app.UI.Result(newFields{
+		Format: 1, recordFields: fieldsOf(rec), SentBytes: made.Sent, SentObjects: made.Objects, LeftOut: made.LeftOut,
+	}, rec.Name+"\n")
+}
+
+type newFields struct {
+	Format int `json:"format"`
+	recordFields
+	SentBytes   int64 `json:"sent_bytes"`
+	SentObjects int64 `json:"sent_objects"`
+	LeftOut     int   `json:"left_out"`
+}
+
+// recordFields is a workspace in JSON.
+type recordFields struct {
+	Workspace  string `json:"workspace"`
+	Project    string `json:"project"`
+	Name       string `json:"name"`
+	Host       string `json:"host"`
+	Dir        string `json:"dir"`
+	Branch     string `json:"branch"`
+	Snapshot   string `json:"snapshot"`
+	Source     string `json:"source"`
+	Ref        string `json:"ref"`
+	ProjectDir string `json:"project_dir"`
+	State      string `json:"state"`
+	CreatedAt  string `json:"created_at"`
+}
+
+func fieldsOf(r workspace.Record) recordFields {
+	return recordFields{
+		Workspace: r.FullName().String(), Project: r.Project, Name: r.Name, Host: r.Host, Dir: r.Dir, Branch: r.Branch,
+		Snapshot: r.Snapshot, Source: r.Source, Ref: r.Ref, ProjectDir: r.ProjectDir, State: string(r.State),
+		CreatedAt: fmt.Sprint(r.Created.UTC().Format("2006-01-02T15:04:05Z")),
+	}
+}

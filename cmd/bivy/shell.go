@@ -1,0 +1,48 @@
+package main
+
+import (
+	"context"
+	"os"
+
+	"bivy/exec"
+)
+
+// ShellCmd is `bivy shell`.
+type ShellCmd struct {
+	Place
+	LoginEnv string `name:"login-env" enum:"off,path,full" default:"off" hidden:""`
+}
+
+// loginShell runs the account's own shell as a login shell. -l alone is what
+// all of them take, csh too.
+const loginShell = `exec "${SHELL:-/bin/sh}" -l`
+
+// Run opens the shell and passes its exit code on.
+func (c *ShellCmd) Run(ctx context.Context, app *App) error {
+	if app.UI.JSON {
+		return usagef("a shell's output is no JSON; use bivy exec --json")
+	}
+	at, err := app.resolve(c.Place)
+	if err != nil {
+		return err
+	}
+	masters, err := app.Masters()
+	if err != nil {
+		return err
+	}
+	// A person sits here: editors and pagers are wanted.
+	env := at.env[len(quietEnv()):]
+	receipt, err := exec.Run(ctx, masters, at.target, exec.Command{
+		Script: loginShell, Dir: at.dir, Env: env, Login: exec.Login(c.LoginEnv),
+		Stdin: app.UI.In, Stdout: app.UI.Out, Stderr: app.UI.Err,
+		TTY: &exec.TTY{Local: terminalOrNil(app.UI.In), Term: os.Getenv("TERM")},
+	})
+	return exitOf(receipt, outputClosed(err))
+}
+
+func terminalOrNil(f *os.File) *os.File {
+	if isTerminal(f) {
+		return f
+	}
+	return nil
+}

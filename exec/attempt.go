@@ -1,0 +1,319 @@
+package exec
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"bivy/exec/mux"
+	"bivy/exec/proc"
+	"bivy/sshcmd"
+)
+
+const (
+	// drain is how long the streams may stay open after the command's end,
+	// or ssh's: what a background child still says in it is passed on.
+	drain = 150 * time.Millisecond
+	// minStart is the least time a host gets to start our shell.
+	minStart = 30 * time.Second
+	// confirm is how long after the grace the host may take to report.
+	confirm = time.Second
+)
+
+// attempt is one try to run a command over a warm session.
+type attempt struct {
+	cmd   Command
+	lease *mux.Lease
+	nonce string
+
+	ssh      *proc.Process
+	log      string
+	stdin    io.WriteCloser
+	stdout   *scanner
+	stderr   *scanner // nil with a terminal
+	events   chan marks
+	readers  chan error // one value for each stream that ended
+	streams  int
+	closers  []io.Closer
+	began    time.Time
+	started  time.Time
+	consumed atomic.Bool // some of the user's stdin was taken
+
+	timedOut bool
+	canceled error
+}
+
+// run starts ssh, watches the command, and says what became of it.
+func (a *attempt) run(ctx context.Context) (Receipt, error) {
+	var err error
+	if a.log, err = a.lease.LogFile(); err != nil {
+		return Receipt{State: NeverStarted}, err
+	}
+	a.began = time.Now()
+	// Two marks a stream and the notes between them fit without blocking.
+	a.events = make(chan marks, 16)
+	a.readers = make(chan error, 2)
+	if a.cmd.TTY != nil {
+		err = a.startTTY(ctx)
+	} else {
+		err = a.startPipes(ctx)
+	}
+	if err != nil {
+		_ = words(a.log)
+		return Receipt{State: NeverStarted}, err
+	}
+	exit, lingering := a.watch(ctx)
+	return a.receipt(ctx, exit, lingering)
+}
+
+func (a *attempt) session(tty bool) sshcmd.Session {
+	boot := bootPipe
+	if tty {
+		boot = bootTTY
+	}
+	line, err := sshcmd.WrapSh(boot, "bivy")
+	if err != nil {
+		panic(err) // a constant, covered by a test
+	}
+	return sshcmd.Session{
+		SSH: a.lease.Masters().Program(), ControlPath: a.lease.ControlPath(), Log: a.log, TTY: tty, Command: line,
+	}
+}
+
+// startPipes starts ssh with three pipes of ours. They are real pipes, which
+// ssh hands to the master, so no process stands between.
+func (a *attempt) startPipes(ctx context.Context) error {
+	var theirs []*os.File
+	pipe := func() (r, w *os.File) {
+		r, w, err := os.Pipe()
+		if err != nil {
+			return nil, nil
+		}
+		return r, w
+	}
+	inR, inW := pipe()
+	outR, outW := pipe()
+	errR, errW := pipe()
+	theirs = append(theirs, inR, outW, errW)
+	defer closeAll(theirs)
+	if inR == nil || outR == nil || errR == nil {
+		closeAll([]*os.File{inW, outR, errR})
+		return errors.New("make pipes for ssh: too many open files")
+	}
+	p, err := proc.Start(context.WithoutCancel(ctx), proc.Spec{
+		Args: a.session(false).Args(), Env: a.lease.Masters().Env(),
+		Stdin: inR, Stdout: outW, Stderr: errW, Isolation: proc.Session,
+	})
+	if err != nil {
+		closeAll([]*os.File{inW, outR, errR})
+		return fmt.Errorf("start ssh: %w", err)
+	}
+	a.ssh, a.stdin = p, inW
+	a.closers = []io.Closer{outR, errR}
+	a.stdout = newScanner(a.nonce, orDiscard(a.cmd.Stdout), a.note)
+	a.stderr = newScanner(a.nonce, orDiscard(a.cmd.Stderr), a.note)
+	a.read(outR, a.stdout)
+	a.read(errR, a.stderr)
+	m := modeWatch
+	if a.cmd.Stdin != nil {
+		m = modeUser
+	}
+	go a.feed(frame(a.cmd, a.nonce, m))
+	return nil
+}
+
+// feed sends the frame and then the user's stdin, if the command has it.
+// Without, stdin stays open: it is the command's lifeline.
+func (a *attempt) feed(frame []byte) {
+	if _, err := a.stdin.Write(frame); err != nil || a.cmd.Stdin == nil {
+		return
+	}
+	_, _ = io.Copy(a.stdin, &noting{a.cmd.Stdin, &a.consumed})
+	_ = a.stdin.Close()
+}
+
+// noting notes that something was read.
+type noting struct {
+	io.Reader
+	taken *atomic.Bool
+}
+
+func (n *noting) Read(p []byte) (int, error) {
+	k, err := n.Reader.Read(p)
+	if k > 0 {
+		n.taken.Store(true)
+	}
+	return k, err
+}
+
+// read copies one stream through its scanner until it ends.
+func (a *attempt) read(from io.Reader, s streamScanner) {
+	a.streams++
+	go func() {
+		_, err := io.CopyBuffer(s, struct{ io.Reader }{from}, make([]byte, 64<<10))
+		if err == nil || errors.Is(err, os.ErrClosed) || errors.Is(err, syscall.EIO) {
+			err = s.finish()
+		}
+		a.readers <- err
+	}()
+}
+
+func (a *attempt) note(m marks) {
+	select {
+	case a.events <- m:
+	default: // a host that floods us with marks gains nothing
+	}
+}
+
+// watch waits for the end: of the command as the supervisor reports it, of
+// ssh, or of what we asked for. It returns how ssh ended, and whether
+// something still held the streams.
+func (a *attempt) watch(ctx context.Context) (exit proc.Exit, lingering bool) {
+	ended := make(chan proc.Exit, 1)
+	go func() {
+		exit, _ := a.ssh.Wait()
+		ended <- exit
+	}()
+	var (
+		limit   = time.NewTimer(max(a.lease.Masters().Wait(), minStart))
+		timeout <-chan time.Time
+		open    = a.streams
+		gone    bool
+		done    = ctx.Done()
+	)
+	defer limit.Stop()
+	for !gone || open > 0 {
+		select {
+		case exit = <-ended:
+			gone = true
+			limit.Reset(drain)
+		case err := <-a.readers:
+			open--
+			if err != nil && a.canceled == nil {
+				a.canceled = err // our reader is gone
+				a.end(ctx, limit)
+			}
+		case m := <-a.events:
+			if a.started.IsZero() && m.started {
+				a.started = time.Now()
+				limit.Stop()
+				timeout = after(a.cmd.Timeout)
+				zerolog.Ctx(ctx).Debug().Int("pid", m.pid).Dur("took", a.started.Sub(a.began)).Msg("command started")
+			}
+			if a.allExited() {
+				limit.Reset(drain)
+			}
+		case <-done:
+			done, timeout = nil, nil
+			if a.canceled == nil {
+				a.canceled = context.Cause(ctx)
+				a.end(ctx, limit)
+			}
+		case <-timeout:
+			a.timedOut, timeout = true, nil
+			a.end(ctx, limit)
+		case <-limit.C:
+			lingering = a.letGo(gone, ended, &exit)
+			return exit, lingering
+		}
+	}
+	a.close()
+	return exit, false
+}
+
+// end asks the host to end the command. A lifeline is cut; otherwise a second
+// session carries the order. The limit is what the host may take for it.
+func (a *attempt) end(ctx context.Context, limit *time.Timer) {
+	limit.Reset(a.cmd.grace() + confirm)
+	m, _ := a.stdout.state()
+	switch {
+	case !m.started || a.cmd.Stdin == nil && a.cmd.TTY == nil:
+		_ = a.stdin.Close()
+	default:
+		go a.reap(context.WithoutCancel(ctx), m)
+	}
+}
+
+// reap ends the command from a session of its own, within the same limit. It
+// takes no lease: those leave room for this.
+func (a *attempt) reap(ctx context.Context, m marks) {
+	ctx, cancel := context.WithTimeout(ctx, a.cmd.grace()+confirm)
+	defer cancel()
+	log, err := a.lease.LogFile()
+	if err != nil {
+		return
+	}
+	defer os.Remove(log) //nolint:errcheck // a sidecar, also removed with the master
+	s := a.session(false)
+	s.Log = log
+	r, w, err := os.Pipe()
+	if err != nil {
+		return
+	}
+	defer closeAll([]*os.File{r, w})
+	go func() { _, _ = w.Write(reapFrame(m, a.cmd.grace())) }()
+	_, _ = proc.Run(ctx, proc.Spec{Args: s.Args(), Env: a.lease.Masters().Env(), Stdin: r, Isolation: proc.Session})
+}
+
+// letGo stops listening: ssh is ended if it is still there, our ends of the
+// streams are closed.
+func (a *attempt) letGo(gone bool, ended <-chan proc.Exit, exit *proc.Exit) (lingering bool) {
+	if !gone {
+		_ = a.ssh.Signal(syscall.SIGTERM)
+		select {
+		case *exit = <-ended:
+		case <-time.After(proc.DefaultGrace):
+			_ = a.ssh.Signal(syscall.SIGKILL)
+			*exit = <-ended
+		}
+	}
+	a.close()
+	return a.allExited()
+}
+
+func (a *attempt) close() {
+	_ = a.stdin.Close()
+	for _, c := range a.closers {
+		_ = c.Close()
+	}
+}
+
+// allExited reports whether the exit mark came on every stream; all that the
+// command itself wrote has then been passed on.
+func (a *attempt) allExited() bool {
+	out, _ := a.stdout.state()
+	if a.stderr == nil {
+		return out.exited
+	}
+	err, _ := a.stderr.state()
+	return out.exited && err.exited
+}
+
+func after(d time.Duration) <-chan time.Time {
+	if d <= 0 {
+		return nil
+	}
+	return time.After(d)
+}
+
+func orDiscard(w io.Writer) io.Writer {
+	if w == nil {
+		return io.Discard
+	}
+	return w
+}
+
+func closeAll(files []*os.File) {
+	for _, f := range files {
+		if f != nil {
+			_ = f.Close()
+		}
+	}
+}

@@ -1,0 +1,195 @@
+// Package exec runs one command on a host and says exactly what became of it.
+//
+// The command line that ssh carries is a constant; the script of a small
+// supervisor, the environment and the arguments travel on stdin (frame.go).
+// The supervisor reports on both streams (marks.go) when the command starts
+// and how it ends; from that, from ssh's own log and from the state of the
+// master follows the outcome (receipt.go).
+package exec
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"bivy/exec/proc"
+	"bivy/internal/termsafe"
+	"bivy/sshcmd"
+)
+
+// DefaultGrace is the time between TERM and KILL when a command is ended.
+const DefaultGrace = 5 * time.Second
+
+// Command is what to run on the host.
+type Command struct {
+	// Argv is run without a shell; Script, instead, by the host's /bin/sh.
+	Argv   []string
+	Script string
+	// Dir is where: absolute, ~ or ~/…; empty means the remote home.
+	Dir string
+	// Env is set for the command, after what Login brings.
+	Env []EnvVar
+	// Login is what comes from the user's login environment on the host.
+	Login Login
+	// Stdin is the command's stdin; nil means none (its /dev/null). A reader
+	// that blocks for ever, such as a terminal, is not waited for.
+	Stdin io.Reader
+	// TTY asks for a terminal on the host.
+	TTY *TTY
+	// Timeout ends the command so long after its start; zero means never.
+	Timeout time.Duration
+	// Grace is the time from TERM to KILL; zero means DefaultGrace. Seconds
+	// count, fractions do not.
+	Grace time.Duration
+
+	Stdout, Stderr io.Writer
+}
+
+// TTY describes the terminal of a command.
+type TTY struct {
+	// Local is the user's terminal, made raw while the command runs, with
+	// its size followed; nil where there is none, or where the command does
+	// not read from it.
+	Local *os.File
+	// Size is the first size; zero means Local's, or 24 by 80.
+	Size proc.Size
+	// Term is the TERM of the host's terminal, empty for ours.
+	Term string
+}
+
+func (c Command) grace() time.Duration {
+	if c.Grace == 0 {
+		return DefaultGrace
+	}
+	return max(c.Grace, time.Second)
+}
+
+// check finds what cannot be sent, before anything is.
+func (c Command) check() error {
+	switch {
+	case len(c.Argv) == 0 && c.Script == "":
+		return errors.New("no command to run")
+	case len(c.Argv) > 0 && c.Script != "":
+		return errors.New("both a command and a script to run")
+	case len(c.Argv) > 0 && c.Argv[0] == "":
+		return errors.New("the command's name is empty")
+	}
+	for _, s := range append([]string{c.Script, c.Dir}, c.Argv...) {
+		if strings.IndexByte(s, 0) >= 0 {
+			return errors.New("a command line cannot hold a NUL byte")
+		}
+	}
+	for _, v := range c.Env {
+		if err := v.check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// NotStartedError says why a command never started. Nothing ran.
+type NotStartedError struct {
+	Host string
+	// Dir is set where the directory is not there.
+	Dir string
+	// Said is what ssh said, if that was the reason.
+	Said *sshcmd.Error
+	// Noise is what the host printed instead of starting our shell.
+	Noise string
+	// ExitCode is the session's status in that case.
+	ExitCode int
+}
+
+func (e *NotStartedError) Error() string {
+	switch {
+	case e.Said != nil:
+		return e.Said.Error()
+	case e.Dir != "":
+		return fmt.Sprintf("%s has no directory %s that can be entered", e.Host, termsafe.Line(e.Dir, 200))
+	}
+	msg := fmt.Sprintf("%s did not start /bin/sh for us (status %d)", e.Host, e.ExitCode)
+	if line := lastLine(e.Noise); line != "" {
+		return msg + "; it said: " + termsafe.Line(line, 300)
+	}
+	return msg
+}
+
+// Unwrap returns what ssh said.
+func (e *NotStartedError) Unwrap() error {
+	if e.Said == nil {
+		return nil
+	}
+	return e.Said
+}
+
+// LostError says that a command's outcome is unknown.
+type LostError struct {
+	Host string
+	// Started says whether the start mark was seen.
+	Started bool
+	// MasterAlive says that the link is up all the same.
+	MasterAlive bool
+	// Words are the last that ssh said.
+	Words string
+}
+
+func (e *LostError) Error() string {
+	var msg string
+	switch {
+	case e.MasterAlive && e.Started:
+		msg = fmt.Sprintf("the session on %s ended without a report, though the link is up: something there killed it (out of memory, an administrator?)", e.Host)
+	case e.MasterAlive:
+		msg = fmt.Sprintf("the session on %s ended without a word of our shell", e.Host)
+	default:
+		msg = fmt.Sprintf("the link to %s was lost; what became of the command is unknown", e.Host)
+	}
+	if line := lastLine(e.Words); line != "" {
+		msg += "; ssh said: " + termsafe.Line(line, 300)
+	}
+	return msg
+}
+
+// TimeoutError says that a command was ended because its time was over.
+type TimeoutError struct {
+	Host      string
+	After     time.Duration
+	Confirmed bool
+}
+
+func (e *TimeoutError) Error() string {
+	if e.Confirmed {
+		return fmt.Sprintf("the command ran on %s for %s and was ended", e.Host, e.After)
+	}
+	return fmt.Sprintf("the command ran on %s for %s and was told to end; the host did not confirm that it did", e.Host, e.After)
+}
+
+// CanceledError says that a command was ended because its caller's context
+// ended. It wraps the cause.
+type CanceledError struct {
+	Host      string
+	Started   bool
+	Confirmed bool
+	Cause     error
+}
+
+func (e *CanceledError) Error() string {
+	switch {
+	case !e.Started:
+		return "canceled before the command started on " + e.Host
+	case e.Confirmed:
+		return "canceled; the command on " + e.Host + " was ended"
+	default:
+		return "canceled; " + e.Host + " did not confirm that the command ended"
+	}
+}
+
+// Unwrap returns the cause.
+func (e *CanceledError) Unwrap() error { return e.Cause }
+
+func lastLine(s string) string {
+	s = strings.TrimSpace(s)
+	return strings.TrimSpace(s[strings.LastIndexByte(s, '\n')+1:])
+}

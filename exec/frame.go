@@ -1,0 +1,144 @@
+package exec
+
+import (
+	_ "embed"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"bivy/sshcmd"
+)
+
+//go:embed supervisor.sh
+var supervisor string
+
+// The remote command lines are constants made of words that every login shell
+// passes on. Both read one line with the length of the frame and then exactly
+// that many bytes, so that what follows on stdin is the command's own. sh's
+// read takes a byte at a time; dd with fullblock takes the rest at once, and
+// where dd lacks it (it then fails before it reads), a byte at a time.
+const (
+	bootPipe = `read -r n && eval "$(dd iflag=fullblock bs=$n count=1 2>/dev/null || dd bs=1 count=$n 2>/dev/null)"`
+	// bootTTY first makes the terminal pass bytes as they are, then says
+	// that it is ready: what arrives earlier would be echoed, or cut to 4 KiB
+	// lines by the kernel.
+	bootTTY = `B_stty=$(stty -g) && stty raw -echo && printf "[bivy:ready]" && ` + bootPipe
+
+	readyMark = "[bivy:ready]"
+)
+
+// inlineScript is the largest script (in bytes) that goes to /bin/sh as an
+// argument; Linux allows 128 KiB for one. Longer ones go through a here
+// document.
+const inlineScript = 100_000
+
+// EnvVar is one variable of a command's environment.
+type EnvVar struct{ Name, Value string }
+
+// EnvError says that a variable cannot be set through a POSIX shell.
+type EnvError struct{ Name, Why string }
+
+func (e *EnvError) Error() string {
+	return fmt.Sprintf("cannot set the environment variable %q: %s", e.Name, e.Why)
+}
+
+// check refuses names that are no names, names that a shell keeps for itself
+// (bash makes an assignment to them fatal), and values that no environment can
+// hold.
+func (v EnvVar) check() error {
+	if v.Name == "" {
+		return &EnvError{v.Name, "the name is empty"}
+	}
+	for i, c := range []byte(v.Name) {
+		if c == '_' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || i > 0 && c >= '0' && c <= '9' {
+			continue
+		}
+		return &EnvError{v.Name, "names are letters, digits and _, and do not start with a digit"}
+	}
+	switch v.Name {
+	case "UID", "EUID", "PPID", "BASHOPTS", "SHELLOPTS", "BASH_VERSINFO", "_":
+		return &EnvError{v.Name, "shells keep it for themselves"}
+	}
+	if strings.IndexByte(v.Value, 0) >= 0 {
+		return &EnvError{v.Name, "its value holds a NUL byte"}
+	}
+	return nil
+}
+
+// mode says what the session's stdin is for, once the frame has been read.
+type mode string
+
+const (
+	modeWatch mode = "watch" // the lifeline
+	modeUser  mode = "user"  // the command's stdin
+	modeTTY   mode = "tty"   // the terminal
+)
+
+// frame builds what is sent first on stdin: a length, a newline, and so many
+// bytes of shell text.
+func frame(c Command, nonce string, m mode) []byte {
+	var b strings.Builder
+	b.WriteString("bivy_frame() {\n")
+	b.WriteString(withoutComments(supervisor))
+	fmt.Fprintf(&b, "B_nonce=%s B_mode=%s B_grace=%d B_dir=%s\n",
+		nonce, m, int(c.grace().Seconds()), sshcmd.Quote(c.Dir))
+	b.WriteString("bivy_env() {\n:\n")
+	for _, v := range c.Env {
+		fmt.Fprintf(&b, "export %s=%s\n", v.Name, sshcmd.Quote(v.Value))
+	}
+	argv := c.Argv
+	if c.Script != "" {
+		argv = scriptArgv(&b, c.Script, nonce)
+	} else if strings.HasPrefix(argv[0], "-") {
+		// exec would take the name for an option; as the first word of a
+		// command line it cannot be one.
+		argv = append([]string{"/bin/sh", "-c", `"$0" "$@"`}, argv...)
+	}
+	b.WriteString("}\nbivy_main " + sshcmd.QuoteAll(argv) + "\n}\nbivy_frame\n")
+	return framed(b.String())
+}
+
+// reapFrame builds what ends, from another session, the command of a start
+// mark.
+func reapFrame(m marks, grace time.Duration) []byte {
+	boot := m.bootID
+	if boot == "" {
+		boot = "-"
+	}
+	return framed(fmt.Sprintf("bivy_frame() {\n%sB_grace=%d\nbivy_reap %d %s 2>/dev/null\n}\nbivy_frame\n",
+		withoutComments(supervisor), int(grace.Seconds()), m.pid, sshcmd.Quote(boot)))
+}
+
+func framed(script string) []byte {
+	return []byte(strconv.Itoa(len(script)) + "\n" + script)
+}
+
+// scriptArgv returns the argv that runs a script by the host's /bin/sh. A long
+// one becomes a here document on descriptor 9, opened in bivy_env, which the
+// new shell reads before it runs it.
+func scriptArgv(b *strings.Builder, script, nonce string) []string {
+	if len(script) <= inlineScript {
+		if script[0] == '-' || script[0] == '+' {
+			script = " " + script // not an option of sh
+		}
+		return []string{"/bin/sh", "-c", script, "sh"}
+	}
+	end := "bivy-end-" + nonce
+	fmt.Fprintf(b, "exec 9<<'%s'\n%s\n%s\n", end, script, end)
+	return []string{"/bin/sh", "-c", "set -- \"$(cat <&9)\"; exec 9<&-; eval \"set --\n$1\"", "sh"}
+}
+
+// withoutComments drops the comment lines and the indentation of a shell
+// script without here documents of its own.
+func withoutComments(script string) string {
+	var b strings.Builder
+	for line := range strings.Lines(script) {
+		trimmed := strings.TrimLeft(line, " \t")
+		if trimmed == "\n" || strings.HasPrefix(trimmed, "#") {
+			continue
+		}
+		b.WriteString(trimmed)
+	}
+	return b.String()
+}

@@ -1,0 +1,122 @@
+package exec
+
+import (
+	"bytes"
+	"context"
+	_ "embed"
+	"encoding/json"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"bivy/exec/mux"
+	"bivy/internal/atomicfile"
+	"bivy/sshcmd"
+)
+
+//go:embed loginenv.sh
+var loginEnvScript string
+
+// Login says what of the user's login environment on the host a command gets.
+type Login string
+
+// The choices of --login-env.
+const (
+	LoginOff  Login = "off"  // only what the session has
+	LoginPath Login = "path" // PATH and LANG
+	LoginFull Login = "full" // everything that a login exports
+)
+
+const (
+	// loginDeadline bounds each way of asking: an interactive shell may start
+	// things that never end.
+	loginDeadline = 5 * time.Second
+	// maxLoginEnv bounds what a host may tell us, in bytes.
+	maxLoginEnv = 1 << 20
+	envMark     = "[bivy:env]"
+)
+
+// loginEnv is the login environment as it was captured, once for each master.
+type loginEnv struct {
+	Format int      `json:"format"`
+	Vars   []EnvVar `json:"vars"`
+}
+
+// loginVars returns the login environment of the lease's route: from the
+// sidecar of its master, else by asking the host's login shell. A host that
+// does not answer sensibly is asked once, and gives nothing.
+func loginVars(ctx context.Context, lease *mux.Lease, want Login) ([]EnvVar, error) {
+	if want == LoginOff || want == "" {
+		return nil, nil
+	}
+	file := lease.Sidecar("env-" + string(want))
+	var known loginEnv
+	if data, err := os.ReadFile(file); err == nil && json.Unmarshal(data, &known) == nil && known.Format == 1 {
+		return known.Vars, nil
+	}
+	known.Format = 1
+	// Without -i where an interactive shell hangs or fails without a terminal.
+	for _, flags := range []string{"-li", "-l"} {
+		vars, err := askLogin(ctx, lease, want, flags)
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		zerolog.Ctx(ctx).Debug().Err(err).Str("flags", flags).Int("vars", len(vars)).Msg("asked the login shell for its environment")
+		if len(vars) > 0 {
+			known.Vars = vars
+			break
+		}
+	}
+	if data, err := json.Marshal(known); err == nil {
+		if err := atomicfile.Write(file, data, 0o600); err != nil {
+			zerolog.Ctx(ctx).Debug().Err(err).Msg("login environment is not kept")
+		}
+	}
+	return known.Vars, nil
+}
+
+func askLogin(ctx context.Context, lease *mux.Lease, want Login, flags string) ([]EnvVar, error) {
+	var out limited
+	_, err := RunOn(ctx, lease, Command{
+		Script:  "set -- " + sshcmd.QuoteAll([]string{string(want), flags}) + "\n" + loginEnvScript,
+		Timeout: loginDeadline, Grace: time.Second, Stdout: &out,
+	})
+	return parseLogin(out.Bytes(), want), err
+}
+
+// parseLogin reads NUL-separated K=V fields behind the mark. What describes
+// the asking shell rather than a login stays out, and so does what no shell
+// can set.
+func parseLogin(out []byte, want Login) []EnvVar {
+	_, fields, found := bytes.Cut(out, []byte(envMark))
+	if !found {
+		return nil
+	}
+	var vars []EnvVar
+	for field := range bytes.SplitSeq(fields, []byte{0}) {
+		name, value, ok := strings.Cut(string(field), "=")
+		v := EnvVar{Name: name, Value: value}
+		switch {
+		case !ok || value == "" || v.check() != nil:
+			continue
+		case want == LoginPath && name != "PATH" && name != "LANG":
+			continue
+		case strings.HasPrefix(name, "B_"), name == "PWD", name == "OLDPWD", name == "SHLVL", strings.HasPrefix(name, "SSH_"):
+			continue
+		}
+		vars = append(vars, v)
+	}
+	return vars
+}
+
+// limited is a buffer that takes no more than maxLoginEnv bytes.
+type limited struct{ bytes.Buffer }
+
+func (l *limited) Write(p []byte) (int, error) {
+	if room := maxLoginEnv - l.Len(); room > 0 {
+		_, _ = l.Buffer.Write(p[:min(len(p), room)])
+	}
+	return len(p), nil
+}

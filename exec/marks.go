@@ -1,0 +1,182 @@
+package exec
+
+import (
+	"bytes"
+	"io"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+// maxMark bounds the length of a mark in bytes; whatever is longer is none.
+const maxMark = 512
+
+// marks is what the supervisor reported on one stream.
+type marks struct {
+	started bool
+	pid     int
+	pgid    int
+	bootID  string
+
+	failed string // what the supervisor could not do, before the start
+
+	exited bool
+	code   int
+	signal int  // with evidence only
+	ended  bool // the lifeline had ended, and the supervisor ended the command
+}
+
+// scanner finds the supervisor's marks in one stream. What comes before the
+// start mark is noise of the login shell and is kept apart, a little of it;
+// what comes after goes to the writer without the marks. It holds back no
+// more than could be the beginning of a mark.
+type scanner struct {
+	prefix []byte
+	out    io.Writer
+	notify func(marks) // called after each mark, on the writer's goroutine
+	// endAtExit drops what follows the exit mark: on a terminal that is ssh's
+	// own farewell, which names our placeholder host and which no LogLevel
+	// but QUIET keeps back (OpenSSH 9.2, mux.c).
+	endAtExit bool
+
+	mu    sync.Mutex
+	seen  marks
+	held  []byte
+	noise []byte
+	bytes int64
+}
+
+const maxNoise = 4 << 10
+
+func newScanner(nonce string, out io.Writer, notify func(marks)) *scanner {
+	return &scanner{prefix: []byte("\036bivy:" + nonce + " "), out: out, notify: notify}
+}
+
+// Write takes the next bytes of the stream. An error is the writer's.
+func (s *scanner) Write(p []byte) (int, error) {
+	data := p
+	if len(s.held) > 0 {
+		data = append(s.held, p...)
+		s.held = nil
+	}
+	for len(data) > 0 {
+		i := bytes.Index(data, s.prefix)
+		if i < 0 {
+			keep := partialSuffix(data, s.prefix)
+			if err := s.pass(data[:len(data)-keep]); err != nil {
+				return 0, err
+			}
+			s.held = append([]byte(nil), data[len(data)-keep:]...)
+			break
+		}
+		if err := s.pass(data[:i]); err != nil {
+			return 0, err
+		}
+		data = data[i:]
+		end := bytes.IndexByte(data[len(s.prefix):], '\036')
+		switch {
+		case end >= 0:
+			s.mark(string(data[len(s.prefix) : len(s.prefix)+end]))
+			data = data[len(s.prefix)+end+1:]
+		case len(data) < maxMark:
+			s.held = append([]byte(nil), data...)
+			data = nil
+		default:
+			if err := s.pass(data[:1]); err != nil {
+				return 0, err
+			}
+			data = data[1:]
+		}
+	}
+	return len(p), nil
+}
+
+// finish passes on what was held back when the stream has ended.
+func (s *scanner) finish() error {
+	held := s.held
+	s.held = nil
+	return s.pass(held)
+}
+
+// partialSuffix is the length of the longest end of data that begins prefix.
+func partialSuffix(data, prefix []byte) int {
+	start := max(0, len(data)-len(prefix)+1)
+	for i := start; i < len(data); i++ {
+		if data[i] == prefix[0] && bytes.HasPrefix(prefix, data[i:]) {
+			return len(data) - i
+		}
+	}
+	return 0
+}
+
+func (s *scanner) pass(p []byte) error {
+	if len(p) == 0 {
+		return nil
+	}
+	s.mu.Lock()
+	started := s.seen.started
+	if s.endAtExit && s.seen.exited {
+		s.mu.Unlock()
+		return nil
+	}
+	if started {
+		s.bytes += int64(len(p))
+	} else if len(s.noise) < maxNoise {
+		s.noise = append(s.noise, p[:min(len(p), maxNoise-len(s.noise))]...)
+	}
+	s.mu.Unlock()
+	if !started {
+		return nil
+	}
+	_, err := s.out.Write(p)
+	return err
+}
+
+// mark reads one mark. The host wrote it, so nothing in it is believed beyond
+// being a number; a mark that makes no sense changes nothing.
+func (s *scanner) mark(text string) {
+	f := strings.Fields(text)
+	num := func(i int) int {
+		if i >= len(f) {
+			return 0
+		}
+		n, err := strconv.Atoi(f[i])
+		if err != nil || n < 0 {
+			return 0
+		}
+		return n
+	}
+	s.mu.Lock()
+	switch {
+	case len(f) == 4 && f[0] == "start" && !s.seen.started:
+		s.seen.started, s.seen.pid, s.seen.pgid = true, num(1), num(2)
+		if f[3] != "-" {
+			s.seen.bootID = f[3]
+		}
+	case len(f) == 2 && f[0] == "fail" && !s.seen.started:
+		s.seen.failed = f[1]
+	case len(f) == 2 && f[0] == "signal" && s.seen.started && !s.seen.exited:
+		s.seen.signal = num(1)
+	case len(f) == 3 && f[0] == "exit" && s.seen.started && !s.seen.exited && num(1) < 256:
+		s.seen.exited, s.seen.code, s.seen.ended = true, num(1), f[2] == "1"
+	}
+	seen := s.seen
+	s.mu.Unlock()
+	if s.notify != nil {
+		s.notify(seen)
+	}
+}
+
+// state returns what was seen until now, and how many bytes of output.
+func (s *scanner) state() (marks, int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.seen, s.bytes
+}
+
+// noiseText is what came before the start mark.
+func (s *scanner) noiseText() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return string(s.noise)
+}

@@ -1,0 +1,265 @@
+package mux
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/gofrs/flock"
+
+	"bivy/exec/proc"
+)
+
+// LinkFD is the descriptor on which a holder finds the socket to the process
+// that started it.
+const LinkFD = 3
+
+const (
+	// readyPoll is how often a holder looks whether the socket answers.
+	readyPoll = 5 * time.Millisecond
+	// takeover is how long a holder waits for its predecessor to end.
+	takeover = 5 * time.Second
+	// drain is how long a holder waits for the rest of ssh's words after
+	// ssh's end: a proxy that lives on may hold the pipe.
+	drain = 200 * time.Millisecond
+)
+
+// holder keeps one master.
+type holder struct {
+	spec  holderSpec
+	link  *link
+	words proc.Tail
+	hold  *flock.Flock
+
+	mu    sync.Mutex // guards the two below
+	told  bool       // the starter has its answer, or is gone
+	human bool       // somebody typed during the login
+}
+
+// Hold is the main function of a holder process. It reads what to do from the
+// link, runs the master and returns when that has ended: by itself, because
+// it was idle, because the starter went away during the login, or because ctx
+// ended.
+func Hold(ctx context.Context, link *os.File) error {
+	// The kernel ends ssh with this thread, should we be killed.
+	runtime.LockOSThread()
+	l, err := newLink(link)
+	if err != nil {
+		return fmt.Errorf("open the link to the starter: %w", err)
+	}
+	h := &holder{link: l}
+	if err := l.dec.Decode(&h.spec); err != nil {
+		return fmt.Errorf("read what to hold: %w", err)
+	}
+	if h.spec.Format != 1 {
+		return fmt.Errorf("cannot hold format %d; another version of bivy asked", h.spec.Format)
+	}
+	if err := h.run(ctx); err != nil {
+		h.tell(message{Kind: kindExit, Trouble: err.Error()})
+		return err
+	}
+	return nil
+}
+
+func (h *holder) dir() Dir       { return Dir{path: h.spec.Dir} }
+func (h *holder) socket() string { return h.dir().socket(h.spec.ID) }
+
+func (h *holder) run(ctx context.Context) error {
+	if err := h.takeOver(ctx); err != nil {
+		return err
+	}
+	defer h.hold.Close() //nolint:errcheck // the lock ends with the process
+	removeStale(h.socket())
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ssh, err := h.startSSH(ctx)
+	if err != nil {
+		return err
+	}
+	go h.listen(ssh.keyboard, cancel)
+	ended := make(chan proc.Exit, 1)
+	go func() {
+		exit, _ := ssh.process.Wait()
+		ended <- exit
+	}()
+	if exit, ok := h.awaitReady(ended); !ok {
+		ssh.drain()
+		h.tell(message{Kind: kindExit, Code: exit.Code, Interrupted: h.human && exit.Code == 128+int(syscall.SIGINT)})
+		removeStale(h.socket())
+		return nil
+	}
+	if err := h.record(ssh.process.Pid()); err != nil {
+		cancel()
+		<-ended
+		return err
+	}
+	h.tell(message{Kind: kindReady})
+	_ = h.link.conn.Close()
+	slots := h.awaitEnd(ended, cancel)
+	ssh.drain()
+	h.cleanUp(slots)
+	return nil
+}
+
+// takeOver waits for the lock that exactly one holder of a route has.
+func (h *holder) takeOver(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, takeover)
+	defer cancel()
+	h.hold = flock.New(h.dir().sidecar(h.spec.ID, "hold"))
+	if _, err := h.hold.TryLockContext(ctx, lockPoll); err != nil {
+		return errors.New("the last holder of this connection has not ended; try again, or run: bivy host close " + h.spec.Host)
+	}
+	return nil
+}
+
+// master is ssh with the ends of its terminals that we keep.
+type master struct {
+	process  *proc.Process
+	keyboard *os.File // nil without a terminal
+	readers  sync.WaitGroup
+	outputs  []*os.File
+}
+
+// startSSH starts the master. With a human about it gets two terminals: its
+// controlling one, on which it asks, and one as stderr, so that notices which
+// want a terminal (a touch of a security key) show, and are still told apart
+// from questions. Otherwise it gets none, so that nothing can ask.
+func (h *holder) startSSH(ctx context.Context) (*master, error) {
+	m := &master{}
+	spec := proc.Spec{Args: h.spec.Argv, Isolation: proc.Session, EndWithParent: true}
+	var theirs []*os.File
+	defer func() {
+		for _, f := range theirs {
+			_ = f.Close()
+		}
+	}()
+	if h.spec.Interactive {
+		size := proc.Size{Rows: h.spec.Rows, Cols: h.spec.Cols}
+		keyboard, tty, err := proc.OpenTTY(size)
+		if err != nil {
+			return nil, err
+		}
+		words, stderr, err := proc.OpenTTY(size)
+		if err != nil {
+			return nil, err
+		}
+		theirs = append(theirs, tty, stderr)
+		spec.TTY, spec.Stderr, m.keyboard = tty, stderr, keyboard
+		m.read(keyboard, func(p []byte) { h.tellWhile(kindPrompt, p) })
+		m.read(words, h.heard)
+	} else {
+		words, stderr, err := os.Pipe()
+		if err != nil {
+			return nil, fmt.Errorf("make a pipe for ssh's words: %w", err)
+		}
+		theirs = append(theirs, stderr)
+		spec.Stderr = stderr
+		m.read(words, h.heard)
+	}
+	p, err := proc.Start(ctx, spec)
+	m.process = p
+	return m, err
+}
+
+// read hands everything from f to use, until the end of f. On Linux the end
+// of a terminal is EIO.
+func (m *master) read(f *os.File, use func([]byte)) {
+	m.outputs = append(m.outputs, f)
+	m.readers.Go(func() {
+		buf := make([]byte, 4096)
+		for {
+			n, err := f.Read(buf)
+			if n > 0 {
+				use(buf[:n])
+			}
+			if err != nil {
+				return
+			}
+		}
+	})
+}
+
+// drain waits a little for the rest of what ssh and its proxies said, then
+// closes our ends, which ends the readers.
+func (m *master) drain() {
+	done := make(chan struct{})
+	go func() { m.readers.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-time.After(drain):
+	}
+	for _, f := range m.outputs {
+		_ = f.Close()
+	}
+}
+
+// heard keeps ssh's words, and passes them on while the starter listens.
+func (h *holder) heard(p []byte) {
+	_, _ = h.words.Write(p)
+	h.tellWhile(kindWords, p)
+}
+
+// tellWhile sends data to the starter unless that has its answer already.
+func (h *holder) tellWhile(k kind, p []byte) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.told {
+		_ = h.link.enc.Encode(message{Kind: k, Data: p})
+	}
+}
+
+// tell sends the answer; nothing is sent after it.
+func (h *holder) tell(msg message) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.told {
+		h.told = true
+		_ = h.link.enc.Encode(msg)
+	}
+}
+
+// listen carries the user's keys to ssh. When the starter goes away before
+// the login has ended, it cancels the login.
+func (h *holder) listen(keyboard io.Writer, cancel context.CancelFunc) {
+	for {
+		var msg message
+		if err := h.link.dec.Decode(&msg); err != nil {
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			if !h.told {
+				h.told = true
+				cancel()
+			}
+			return
+		}
+		if msg.Kind == kindInput && keyboard != nil {
+			h.mu.Lock()
+			h.human = true
+			h.mu.Unlock()
+			_, _ = keyboard.Write(msg.Data)
+		}
+	}
+}
+
+// awaitReady returns true as soon as the socket answers, or false with the
+// end of ssh.
+func (h *holder) awaitReady(ended <-chan proc.Exit) (proc.Exit, bool) {
+	ticker := time.NewTicker(readyPoll)
+	defer ticker.Stop()
+	for {
+		select {
+		case exit := <-ended:
+			return exit, false
+		case <-ticker.C:
+			if probe(h.socket()) == listening {
+				return proc.Exit{}, true
+			}
+		}
+	}
+}

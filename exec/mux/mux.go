@@ -1,0 +1,145 @@
+// Package mux keeps one authenticated connection, a master, per route and
+// shares it between all processes of the user.
+//
+// A master is the user's own `ssh -N` with our options in front. It runs under
+// a small holder process (our own binary), which outlives the command that
+// started it, keeps ssh's words, relays ssh's prompts while somebody is at a
+// terminal, and ends the master after idle minutes. Everything else is files
+// in one private directory: ID is the control socket of a route, ID.lock is
+// held while somebody logs in, ID.hold by the holder, ID.s0, ID.s1, … are the
+// session leases, ID.json describes the master, ID.log keeps its last words
+// and ID.fail the last failed login. Locks are kernel locks (flock), so a
+// crash frees them; lock files are never deleted.
+package mux
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"syscall"
+	"time"
+
+	"bivy/internal/termsafe"
+)
+
+// Defaults of Config.
+const (
+	// DefaultSessions stays below sshd's MaxSessions of 10, since a freed
+	// lease is not at once a freed session on the host.
+	DefaultSessions = 8
+	DefaultWait     = 2 * time.Minute
+	DefaultIdle     = 10 * time.Minute
+)
+
+// Config says how masters are started and shared.
+type Config struct {
+	// SSH is the ssh program, possibly of several words.
+	SSH []string
+	// Holder is the argv that runs Hold in a process of its own.
+	Holder []string
+	// Sockets is the wanted socket directory, see OpenDir.
+	Sockets string
+	// CacheDir keeps what is known of routes.
+	CacheDir string
+	// Env is the environment of ssh and its proxies.
+	Env []string
+	// Terminal, if any, is where ssh may ask the user; nil means BatchMode.
+	Terminal *Terminal
+	// Wait is the budget for connecting and for a free session. Zero fails
+	// fast: one attempt, no queue.
+	Wait time.Duration
+	// Idle is how long a master without sessions stays.
+	Idle time.Duration
+	// Sessions is how many sessions share one master.
+	Sessions int
+}
+
+// Masters starts, finds and shares the masters of one user.
+type Masters struct {
+	cfg Config
+	dir Dir
+}
+
+// Open checks the socket directory and returns the masters in it. Zero fields
+// of the configuration other than Wait get their defaults.
+func Open(cfg Config) (*Masters, error) {
+	if cfg.Idle == 0 {
+		cfg.Idle = DefaultIdle
+	}
+	if cfg.Sessions == 0 {
+		cfg.Sessions = DefaultSessions
+	}
+	if cfg.Env == nil {
+		cfg.Env = os.Environ()
+	}
+	dir, err := OpenDir(cfg.Sockets)
+	if err != nil {
+		return nil, err
+	}
+	return &Masters{cfg: cfg, dir: dir}, nil
+}
+
+// Program is the ssh program in use, possibly of several words.
+func (m *Masters) Program() []string { return m.cfg.SSH }
+
+// Env is the environment that ssh gets.
+func (m *Masters) Env() []string { return m.cfg.Env }
+
+// Wait is the budget for connecting and for a free session.
+func (m *Masters) Wait() time.Duration { return m.cfg.Wait }
+
+// presence says what a dial of a control socket found.
+type presence int
+
+const (
+	absent    presence = iota // no socket
+	stale                     // a socket nobody listens on
+	listening                 // somebody accepts
+	unclear                   // anything else: never a reason to unlink
+)
+
+// dialDeadline bounds a dial of a local socket. A kernel queue that stays full
+// that long belongs to a master that is stuck.
+const dialDeadline = 3 * time.Second
+
+// probe dials the control socket. A master takes the connection without a
+// word, and says nothing about one that is closed again.
+func probe(socket string) presence {
+	conn, err := net.DialTimeout("unix", socket, dialDeadline)
+	switch {
+	case err == nil:
+		_ = conn.Close()
+		return listening
+	case errors.Is(err, syscall.ENOENT):
+		return absent
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return stale
+	default:
+		return unclear
+	}
+}
+
+// removeStale unlinks a socket only when nobody listens. The caller holds the
+// lock that keeps others from starting a master meanwhile.
+func removeStale(socket string) {
+	if probe(socket) == stale {
+		_ = os.Remove(socket)
+	}
+}
+
+// sleep waits for d or for the end of ctx, whichever comes first.
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// Words of ssh and its proxies are made safe for terminals before they are
+// put into any error.
+func safeWords(words string) string { return termsafe.Text(words) }

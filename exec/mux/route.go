@@ -1,0 +1,204 @@
+package mux
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"bivy/exec/proc"
+	"bivy/internal/atomicfile"
+	"bivy/sshcmd"
+)
+
+// Target is a host as the user named it, with what the user told ssh on our
+// command line.
+type Target struct {
+	Host sshcmd.Host
+	User sshcmd.User
+}
+
+// route is a target whose effective configuration is known.
+type route struct {
+	Target
+	// ID names the route: two targets with one ID share a master.
+	ID string
+	// Fresh says that ssh was asked just now, not the cache.
+	Fresh bool
+}
+
+// configDeadline bounds `ssh -G`, which may run the user's Match exec.
+const configDeadline = 30 * time.Second
+
+// routeFormat is the format of a cached route; other formats are ignored.
+const routeFormat = 1
+
+// routeCache is what one `ssh -G` taught us. It stays true as long as none of
+// the files that ssh read has changed.
+type routeCache struct {
+	Format int         `json:"format"`
+	Host   string      `json:"host"`
+	ID     string      `json:"id"`
+	Files  []fileStamp `json:"files"`
+}
+
+// fileStamp tells whether a file is still the one that was read. A file that
+// did not exist has no size and no time.
+type fileStamp struct {
+	Path    string `json:"path"`
+	Size    int64  `json:"size"`
+	ModTime int64  `json:"mtime_ns"`
+}
+
+func stampOf(path string) fileStamp {
+	s := fileStamp{Path: path}
+	if info, err := os.Stat(path); err == nil {
+		s.Size, s.ModTime = info.Size(), info.ModTime().UnixNano()
+	}
+	return s
+}
+
+// route finds the identity of a target: from the cache while the files of the
+// configuration are unchanged, else from ssh. A warm command thus starts no
+// process to find its master.
+func (m *Masters) route(ctx context.Context, t Target, fresh bool) (route, error) {
+	file := filepath.Join(m.cfg.CacheDir, "routes", m.askedFor(t)+".json")
+	if !fresh {
+		if id, ok := cachedRoute(file); ok {
+			return route{Target: t, ID: id}, nil
+		}
+	}
+	master := sshcmd.Master{SSH: m.cfg.SSH, User: t.User, Host: t.Host}
+	var out, words bytes.Buffer
+	ctx, cancel := context.WithTimeoutCause(ctx, configDeadline,
+		fmt.Errorf("ssh -G %s gave no answer in %s; does a Match exec of your ssh configuration hang?", t.Host, configDeadline))
+	defer cancel()
+	exit, err := proc.Run(ctx, proc.Spec{Args: master.EffectiveArgs(), Env: m.cfg.Env, Stdout: &out, Stderr: &words, Isolation: proc.Session})
+	if err != nil {
+		return route{}, fmt.Errorf("ask ssh for the configuration of %s: %w", t.Host, err)
+	}
+	if !exit.OK() {
+		return route{}, sshcmd.Classify(string(t.Host), exit.Code, withoutDebug(words.String()))
+	}
+	id := sshcmd.ParseConfig(out.Bytes()).Digest(os.Getenv("SSH_AUTH_SOCK"), strings.Join(m.cfg.SSH, "\x00"))[:idLength]
+	m.rememberRoute(ctx, file, routeCache{
+		Format: routeFormat, Host: string(t.Host), ID: id,
+		Files: stamps(t.User.ConfigFile, sshcmd.ConfigFiles(words.Bytes())),
+	})
+	return route{Target: t, ID: id, Fresh: true}, nil
+}
+
+// askedFor digests everything but the files that decides what ssh -G says.
+func (m *Masters) askedFor(t Target) string {
+	asked, err := json.Marshal([]any{m.cfg.SSH, t.Host, t.User, os.Getenv("SSH_AUTH_SOCK"), os.Getenv("PATH"), os.Getuid()})
+	if err != nil {
+		panic(err) // strings and numbers always marshal
+	}
+	sum := sha256.Sum256(asked)
+	return hex.EncodeToString(sum[:idLength/2])
+}
+
+func cachedRoute(file string) (id string, ok bool) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return "", false
+	}
+	var c routeCache
+	if json.Unmarshal(data, &c) != nil || c.Format != routeFormat || len(c.ID) != idLength {
+		return "", false
+	}
+	for _, f := range c.Files {
+		if stampOf(f.Path) != f {
+			return "", false
+		}
+	}
+	return c.ID, true
+}
+
+// rememberRoute writes the cache. A cache that cannot be written only costs
+// time, so the reason goes to the log and nowhere else.
+func (m *Masters) rememberRoute(ctx context.Context, file string, c routeCache) {
+	data, err := json.MarshalIndent(c, "", "  ")
+	if err == nil {
+		if err = os.MkdirAll(filepath.Dir(file), 0o700); err == nil {
+			err = atomicfile.Write(file, append(data, '\n'), 0o600)
+		}
+	}
+	if err != nil {
+		zerolog.Ctx(ctx).Debug().Err(err).Msg("route is not cached")
+	}
+}
+
+// stamps lists the files that decide a configuration: those ssh read, the
+// default ones even where they do not exist yet, and the directories of
+// included files, where a new file would change the result.
+func stamps(configFile string, read []string) []fileStamp {
+	files := defaultConfigs(configFile)
+	for _, f := range read {
+		if !contains(files, f) {
+			files = append(files, f)
+			if dir := filepath.Dir(f); !contains(files, dir) {
+				files = append(files, dir)
+			}
+		}
+	}
+	list := make([]fileStamp, 0, len(files))
+	for _, f := range files {
+		list = append(list, stampOf(f))
+	}
+	return list
+}
+
+// defaultConfigs are the files ssh reads without being told by Include. ssh
+// takes the home directory from the password database, not from HOME.
+func defaultConfigs(configFile string) []string {
+	switch configFile {
+	case "":
+	case "none":
+		return nil
+	default:
+		return []string{configFile}
+	}
+	files := []string{"/etc/ssh/ssh_config"}
+	if u, err := user.Current(); err == nil {
+		files = append(files, filepath.Join(u.HomeDir, ".ssh", "config"))
+	}
+	return files
+}
+
+func contains(list []string, s string) bool {
+	for _, have := range list {
+		if have == s {
+			return true
+		}
+	}
+	return false
+}
+
+// withoutDebug drops the lines that -v adds to ssh's own words.
+func withoutDebug(words string) string {
+	var kept strings.Builder
+	for line := range strings.Lines(words) {
+		if !strings.HasPrefix(line, "debug1: ") && !strings.HasPrefix(line, "OpenSSH_") {
+			kept.WriteString(line)
+		}
+	}
+	return kept.String()
+}
+
+// exists reports whether a path is there, whatever it is.
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return !errors.Is(err, fs.ErrNotExist)
+}
