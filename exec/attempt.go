@@ -48,6 +48,7 @@ type attempt struct {
 
 	timedOut bool
 	canceled error
+	killed   bool // we ended ssh: its status says nothing
 }
 
 // run starts ssh, watches the command, and says what became of it.
@@ -266,6 +267,7 @@ func (a *attempt) reap(ctx context.Context, m marks) {
 // streams are closed.
 func (a *attempt) letGo(gone bool, ended <-chan proc.Exit, exit *proc.Exit) (lingering bool) {
 	if !gone {
+		a.killed = true
 		_ = a.ssh.Signal(syscall.SIGTERM)
 		select {
 		case *exit = <-ended:

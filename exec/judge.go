@@ -23,6 +23,9 @@ func (a *attempt) receipt(ctx context.Context, exit proc.Exit, lingering bool) (
 			noise = a.stderr.noiseText()
 		}
 	}
+	if a.killed {
+		exit.Code = 255
+	}
 	host := a.lease.Host()
 	e := evidence{
 		marks: m, sshCode: exit.Code, sent: true,

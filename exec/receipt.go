@@ -77,7 +77,8 @@ func SignalName(n int) string {
 // evidence is everything that decides the outcome of a command.
 type evidence struct {
 	marks marks
-	// ssh is how the ssh client ended; words are its -E log.
+	// sshCode is how the ssh client ended, 255 where we ended it; said is
+	// what its log says.
 	sshCode int
 	said    *sshcmd.Error
 	// masterAlive was asked after ssh's end.
@@ -105,6 +106,8 @@ func outcome(e evidence) (state State, class sshcmd.Class) {
 		return Exited, sshcmd.ClassNone
 	case m.failed != "":
 		return NeverStarted, sshcmd.ClassNone
+	case !m.started && e.canceled:
+		return Canceled, classOf(e.said)
 	case !m.started && neverSent(e):
 		return NeverStarted, classOf(e.said)
 	case !m.started && e.masterAlive && e.sshCode != 255:

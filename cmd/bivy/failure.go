@@ -217,7 +217,7 @@ func explainWorkspace(err error, f *failure) bool {
 	case errors.As(err, &work):
 		f.Code, f.Class, f.Host = exitProtected, "protected", work.Status.Record.Host
 		f.Details = workLines(work.Status)
-		f.Hint = "bring it home first, or lose it with: bivy rm --force " + work.Status.Record.FullName().String()
+		f.Hint = rescueHint(work.Status)
 	case errors.As(err, &trouble):
 		f.Host = trouble.Host
 		f.Code, f.Class = troubleCode(trouble)
@@ -225,6 +225,16 @@ func explainWorkspace(err error, f *failure) bool {
 		return false
 	}
 	return true
+}
+
+// rescueHint names the commands that keep the work, and that lose it.
+func rescueHint(s workspace.Status) string {
+	force := "lose it with: bivy rm --force " + s.Record.FullName().String()
+	if s.CommitCount > 0 && s.Branch != "" {
+		from := sshcmd.QuoteAll([]string{s.Record.Host + ":" + s.Record.Dir, s.Branch + ":refs/bivy/" + s.Record.Name + "/" + s.Branch})
+		return "bring commits home with: git fetch " + from + " — or " + force
+	}
+	return "commit it and bring it home first, or " + force
 }
 
 func troubleCode(t *workspace.Trouble) (int, string) {

@@ -18,6 +18,7 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+	"golang.org/x/term"
 )
 
 // version is set by the linker for releases.
@@ -67,6 +68,7 @@ func cancelOnSignal(parent context.Context) (context.Context, func()) {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	done := make(chan struct{})
+	restore := terminalModes()
 	go func() {
 		select {
 		case s := <-signals:
@@ -76,6 +78,7 @@ func cancelOnSignal(parent context.Context) (context.Context, func()) {
 		}
 		select {
 		case <-signals:
+			restore()
 			os.Exit(exitCanceled)
 		case <-done:
 		}
@@ -85,6 +88,17 @@ func cancelOnSignal(parent context.Context) (context.Context, func()) {
 		close(done)
 		cancel(nil)
 	}
+}
+
+// terminalModes remembers the modes of the terminal on stdin, for the one way
+// out on which nothing else restores them.
+func terminalModes() (restore func()) {
+	fd := int(os.Stdin.Fd())
+	modes, err := term.GetState(fd)
+	if err != nil {
+		return func() {}
+	}
+	return func() { _ = term.Restore(fd, modes) }
 }
 
 // commander is a command that takes `-- CMD ARG…`.
