@@ -187,9 +187,9 @@ func archived(t testing.TB, dir, ref string) []string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		switch {
-		case h.Typeflag == tar.TypeXGlobalHeader:
-		case h.Typeflag == tar.TypeDir:
+		switch h.Typeflag {
+		case tar.TypeXGlobalHeader:
+		case tar.TypeDir:
 			directories[strings.TrimSuffix(h.Name, "/")] = true
 		default:
 			names = append(names, h.Name)

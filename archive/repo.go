@@ -244,7 +244,7 @@ func projectName(base string) string {
 	for _, c := range base {
 		switch {
 		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '.', c == '_', c == '-':
-			name.WriteByte(byte(c))
+			name.WriteRune(c)
 		default:
 			name.WriteByte('-')
 		}

@@ -123,7 +123,7 @@ func TestOpenUnreadable(t *testing.T) {
 		if err := os.Chmod(locked, 0); err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { _ = os.Chmod(locked, 0o700) }) //nolint:gosec // a directory of the test's
+		t.Cleanup(func() { _ = os.Chmod(locked, 0o700) })
 		_, err := archive.Open(t.Context(), dir)
 		checkRepoError(t, err, archive.Unreadable, "ermission denied")
 	}

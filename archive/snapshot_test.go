@@ -127,7 +127,7 @@ func TestUserConfigAndRepositoryUntouched(t *testing.T) {
 		"post-checkout", "pre-auto-gc", "commit-msg", "pre-commit", "prepare-commit-msg", "post-commit",
 	} {
 		write(t, filepath.Join(hooks, name), "#!/bin/sh\necho "+name+" >>'"+ran+"'\n")
-		if err := os.Chmod(filepath.Join(hooks, name), 0o755); err != nil { //nolint:gosec // a hook of the test's
+		if err := os.Chmod(filepath.Join(hooks, name), 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -290,7 +290,8 @@ func TestCloseRemovesEverything(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if left, err := os.ReadDir(os.TempDir()); err != nil || len(left) != 0 {
+	left, err := os.ReadDir(os.TempDir()) //nolint:usetesting // where the program puts its own
+	if err != nil || len(left) != 0 {
 		t.Errorf("left behind: %v %v", left, err)
 	}
 }

@@ -31,18 +31,21 @@ func TestMasterArgs(t *testing.T) {
 		args, effective string
 	}{
 		{
-			"plain", Master{SSH: ssh, Host: "gpu1", ControlPath: "/run/b/s"},
+			"plain",
+			Master{SSH: ssh, Host: "gpu1", ControlPath: "/run/b/s"},
 			"ssh -S /run/b/s -o ControlMaster=yes " + fixedHead + alive + " -o LogLevel=INFO -- gpu1",
 			"ssh -v -G " + fixedHead + alive + " -- gpu1",
 		},
 		{
-			"batch, all features", Master{SSH: ssh, Host: "gpu1", ControlPath: "/run/b/s", Batch: true, Features: AllFeatures()},
+			"batch, all features",
+			Master{SSH: ssh, Host: "gpu1", ControlPath: "/run/b/s", Batch: true, Features: AllFeatures()},
 			"ssh -S /run/b/s -o ControlMaster=yes " + fixedHead + " -o ForkAfterAuthentication=no -o SetEnv=BIVY=1" + alive +
 				" -o LogLevel=INFO -o BatchMode=yes -- gpu1",
 			"ssh -v -G " + fixedHead + " -o ForkAfterAuthentication=no -o SetEnv=BIVY=1" + alive + " -- gpu1",
 		},
 		{
-			"an ssh of 7.8", Master{SSH: ssh, Host: "h", ControlPath: "/s", Features: Features{SetEnv: true}},
+			"an ssh of 7.8",
+			Master{SSH: ssh, Host: "h", ControlPath: "/s", Features: Features{SetEnv: true}},
 			"ssh -S /s -o ControlMaster=yes " + fixedHead + " -o SetEnv=BIVY=1" + alive + " -o LogLevel=INFO -- h",
 			"ssh -v -G " + fixedHead + " -o SetEnv=BIVY=1" + alive + " -- h",
 		},

@@ -25,7 +25,7 @@ func splitURI(s string) (user, name, reason string) {
 	if strings.Contains(s, "/") {
 		return "", "", "an ssh:// form has no path"
 	}
-	name, port := s, ""
+	var port string
 	if end := strings.IndexByte(s, ']'); strings.HasPrefix(s, "[") && end > 0 {
 		name = s[1:end]
 		switch rest := s[end+1:]; {

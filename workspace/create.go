@@ -168,8 +168,14 @@ func (w *Workspaces) send(ctx context.Context, wish Wish, rec Record, snap *arch
 // make streams the pack into the script that builds the workspace.
 func (w *Workspaces) make(ctx context.Context, lease *mux.Lease, wish Wish, rec Record, snap *archive.Snapshot, have []archive.Have) (Made, error) {
 	vars := []variable{
-		{"W_root", rec.Root}, {"W_project", rec.Project}, {"W_name", rec.Name}, {"W_id", rec.ID},
-		{"W_format", rec.ObjectFormat}, {"W_snapshot", rec.Snapshot}, {"W_branch", rec.Branch}, {"W_pack", "1"},
+		{"W_root", rec.Root},
+		{"W_project", rec.Project},
+		{"W_name", rec.Name},
+		{"W_id", rec.ID},
+		{"W_format", rec.ObjectFormat},
+		{"W_snapshot", rec.Snapshot},
+		{"W_branch", rec.Branch},
+		{"W_pack", "1"},
 	}
 	for _, h := range have {
 		if h.Snapshot == snap.Commit {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	_ "embed"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -169,10 +168,4 @@ func (r Record) Target() mux.Target {
 		Host: sshcmd.Host(r.Host),
 		User: sshcmd.User{ConfigFile: r.SSHConfig, Options: r.SSHOptions},
 	}
-}
-
-// isTrouble reports whether err is a Trouble of that kind.
-func isTrouble(err error, kind string) bool {
-	var t *Trouble
-	return errors.As(err, &t) && t.Kind == kind
 }

@@ -37,8 +37,6 @@ type step struct {
 	// code is the exit code that is right, want a piece of the output.
 	code int
 	want string
-	// hidden steps run something that is not bivy.
-	hidden bool
 }
 
 const (

@@ -34,6 +34,7 @@ func run(args []string) int {
 		fmt.Println("bivy " + version)
 		return 0
 	}
+	dropEmptyVariables()
 	cli := &CLI{}
 	ui := newUI(os.Stdin, os.Stdout, os.Stderr)
 	ui.JSON = wantsJSON(args)
@@ -54,6 +55,16 @@ func run(args []string) int {
 	app := &App{Globals: &cli.Globals, UI: ui, Command: command}
 	kctx.BindTo(ctx, (*context.Context)(nil))
 	return ui.fail(kctx.Run(app))
+}
+
+// dropEmptyVariables takes our variables that are set to nothing for unset, as
+// ssh and git do: `BIVY_JSON= bivy ls` is how a shell says so.
+func dropEmptyVariables() {
+	for _, variable := range os.Environ() {
+		if name, value, _ := strings.Cut(variable, "="); value == "" && strings.HasPrefix(name, "BIVY_") {
+			_ = os.Unsetenv(name) // fails for names that are none, and this is one
+		}
+	}
 }
 
 // signalError is the cause of a context that a signal ended.

@@ -132,7 +132,7 @@ func TestPrivateDirOfAnother(t *testing.T) {
 
 func TestNotPrivateOwner(t *testing.T) {
 	dir := t.TempDir()
-	if err := os.Chmod(dir, 0o700); err != nil { //nolint:gosec // a private directory
+	if err := os.Chmod(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	info, err := os.Lstat(dir)

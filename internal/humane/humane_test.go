@@ -23,8 +23,14 @@ func TestRate(t *testing.T) {
 		rate float64
 		want string
 	}{
-		{0, "0 B/s"}, {0.4, "0 B/s"}, {0.6, "1 B/s"}, {1_258_291.2, "1.2 MiB/s"}, {-1, "0 B/s"},
-		{math.NaN(), "0 B/s"}, {math.Inf(1), "8.0 EiB/s"}, {math.Inf(-1), "0 B/s"},
+		{0, "0 B/s"},
+		{0.4, "0 B/s"},
+		{0.6, "1 B/s"},
+		{1_258_291.2, "1.2 MiB/s"},
+		{-1, "0 B/s"},
+		{math.NaN(), "0 B/s"},
+		{math.Inf(1), "8.0 EiB/s"},
+		{math.Inf(-1), "0 B/s"},
 	} {
 		if got := Rate(tt.rate); got != tt.want {
 			t.Errorf("Rate(%v) = %q, want %q", tt.rate, got, tt.want)

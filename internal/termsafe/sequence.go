@@ -69,7 +69,7 @@ func keptSequence(p []byte) int {
 	}
 	for i, c := range p[2:min(len(p), 3+maxParams)] {
 		if c < '0' || c > ';' {
-			if allowed(p[2:2+i], c) {
+			if allowed(p[2:2+i], c) { //nolint:gosec // i counts what stands behind these two
 				return 3 + i
 			}
 			return 0
