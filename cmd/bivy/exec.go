@@ -19,6 +19,7 @@ import (
 // ExecCmd is `bivy exec`.
 type ExecCmd struct {
 	Place
+	Rest     []string      `arg:"" optional:"" hidden:""`
 	Stdin    bool          `name:"stdin" short:"i" help:"Forward stdin to the command."`
 	TTY      bool          `name:"tty" short:"t" help:"Give the command a terminal there."`
 	Script   string        `name:"script" short:"c" placeholder:"SCRIPT" help:"Run this script by the host's /bin/sh, instead of -- CMD."`
@@ -92,6 +93,8 @@ func (c *ExecCmd) Run(ctx context.Context, app *App) error {
 func (c *ExecCmd) command(app *App) (exec.Command, error) {
 	cmd := exec.Command{Script: c.Script, Argv: app.Command, Timeout: c.Timeout, Login: exec.Login(c.LoginEnv)}
 	switch {
+	case len(c.Rest) > 0:
+		return cmd, usagef("put \"--\" before the command: bivy exec … -- %s", strings.Join(c.Rest, " "))
 	case c.Script != "" && app.Command != nil:
 		return cmd, usagef("give -c SCRIPT or -- CMD, not both")
 	case c.Script == "" && len(app.Command) == 0:
@@ -110,8 +113,9 @@ func envVars(list []string) ([]exec.EnvVar, error) {
 	for _, item := range list {
 		name, value, ok := strings.Cut(item, "=")
 		if !ok {
+			// One that is not set here is not set there, as in docker.
 			if value, ok = os.LookupEnv(name); !ok {
-				return nil, usagef("--env %s: no such variable here; set it, or give %s=VALUE", name, name)
+				continue
 			}
 		}
 		vars = append(vars, exec.EnvVar{Name: name, Value: value})

@@ -63,11 +63,12 @@ func progressText(s archive.Progress) string {
 	if s.Percent >= 0 {
 		text += fmt.Sprintf(" %d%%", s.Percent)
 	}
-	if s.Bytes > 0 {
+	// What git writes before it packs is a few bytes in no time.
+	if s.Phase == "writing" && s.Bytes > 0 {
 		text += ", " + humane.Bytes(s.Bytes)
-	}
-	if s.Rate > 0 {
-		text += ", " + humane.Rate(s.Rate)
+		if s.Rate > 0 {
+			text += ", " + humane.Rate(s.Rate)
+		}
 	}
 	return text
 }
