@@ -106,18 +106,28 @@ func hasToken(value, letters string) bool {
 	return false
 }
 
-// readingFile is what `ssh -v` says of each file that it could open; a file
-// that is not there is not mentioned.
-const readingFile = "debug1: Reading configuration data "
+// What `ssh -v` says of each file that it could open, and of each Include that
+// found nothing (OpenSSH 9.2, readconf.c).
+const (
+	readingFile   = "debug1: Reading configuration data "
+	includeFailed = " matched no files"
+	includeWord   = ": include "
+)
 
 // ConfigFiles returns the files of configuration that ssh read, in order and
-// each once, from the stderr of `ssh -v -G`. ssh prints bytes that are not
-// printable ASCII as \ooo and a backslash as \\; both are undone.
+// each once, from the stderr of `ssh -v -G`; among them the patterns of
+// Include lines that matched nothing yet, as they were written. ssh prints
+// bytes that are not printable ASCII as \ooo and a backslash as \\; both are
+// undone.
 func ConfigFiles(stderr []byte) []string {
 	var files []string
 	for line := range bytes.Lines(stderr) {
-		name, ok := strings.CutPrefix(strings.TrimRight(string(line), "\r\n"), readingFile)
-		if !ok || name == "" {
+		text := strings.TrimRight(string(line), "\r\n")
+		name, ok := strings.CutPrefix(text, readingFile)
+		if !ok {
+			name = missedInclude(text)
+		}
+		if name == "" {
 			continue
 		}
 		if name = unvis(name); !slices.Contains(files, name) {
@@ -125,6 +135,16 @@ func ConfigFiles(stderr []byte) []string {
 		}
 	}
 	return files
+}
+
+// missedInclude returns the pattern of an Include that matched nothing, from
+// "debug1: FILE line N: include PATTERN matched no files".
+func missedInclude(text string) string {
+	text, ok := strings.CutSuffix(text, includeFailed)
+	if i := strings.LastIndex(text, includeWord); ok && strings.HasPrefix(text, "debug1: ") && i >= 0 {
+		return text[i+len(includeWord):]
+	}
+	return ""
 }
 
 // unvis undoes strnvis(3) with VIS_SAFE|VIS_OCTAL, which OpenSSH applies to

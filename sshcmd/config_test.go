@@ -108,8 +108,9 @@ func TestConfigFiles(t *testing.T) {
 		"debug1: Reading configuration data /home/u/.ssh/config\r\n" +
 		"a proxy says: debug1: Reading configuration data /y\n" +
 		"debug1: Reading configuration data \n" +
+		"debug1: /home/u/.ssh/config line 3: include /h/conf.d/*.conf matched no files\r\n" +
 		"debug1: Reading configuration data /etc/ssh/ssh_config"
-	want := []string{"/home/u/.ssh/config", "/x/é a\\b", "/etc/ssh/ssh_config"}
+	want := []string{"/home/u/.ssh/config", "/x/é a\\b", "/h/conf.d/*.conf", "/etc/ssh/ssh_config"}
 	if diff := cmp.Diff(want, ConfigFiles([]byte(stderr))); diff != "" {
 		t.Errorf("ConfigFiles (-want +got):\n%s", diff)
 	}

@@ -38,7 +38,7 @@ func (e *LoginTimeoutError) Error() string {
 
 // minLogin is the least time a login attempt gets, even with Wait 0, which
 // asks for no patience but still for an attempt.
-const minLogin = 10 * time.Second
+const minLogin = 5 * time.Second
 
 // lockPoll is how often a waiter looks whether the login of another process
 // has ended.
@@ -71,7 +71,8 @@ func (m *Masters) connect(ctx context.Context, r route) error {
 	if err := m.failedSince(r, began); err != nil {
 		return err
 	}
-	removeStale(socket)
+	// A stale socket is the new holder's to remove: it alone knows, by its
+	// lock, that no other holder's master is behind it.
 	m.forgetSidecars(r.ID)
 	err := m.login(ctx, r)
 	m.recordFailure(ctx, r, err)

@@ -76,6 +76,9 @@ func (h *holder) run(ctx context.Context) error {
 	}
 	defer h.hold.Close() //nolint:errcheck // the lock ends with the process
 	removeStale(h.socket())
+	// A record that is left is of a holder that was killed; its process ids
+	// may be anybody's by now.
+	_ = os.Remove(h.dir().sidecar(h.spec.ID, "json"))
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	ssh, err := h.startSSH(ctx)
@@ -86,11 +89,12 @@ func (h *holder) run(ctx context.Context) error {
 	ended := make(chan proc.Exit, 1)
 	go func() {
 		exit, _ := ssh.process.Wait()
+		hangUp(ssh.process.Pid())
 		ended <- exit
 	}()
 	if exit, ok := h.awaitReady(ended); !ok {
 		ssh.drain()
-		h.tell(message{Kind: kindExit, Code: exit.Code, Interrupted: h.human && exit.Code == 128+int(syscall.SIGINT)})
+		h.tell(message{Kind: kindExit, Code: exit.Code, Interrupted: h.typed() && exit.Code == 128+int(syscall.SIGINT)})
 		removeStale(h.socket())
 		return nil
 	}
@@ -107,6 +111,12 @@ func (h *holder) run(ctx context.Context) error {
 	return nil
 }
 
+// hangUp ends what ssh left behind in its process group. ssh hangs up on its
+// ProxyCommand when it ends in good order; a signal during the login kills ssh
+// and nothing else (sshconnect.c, OpenSSH 9.2), and a proxy that hangs does not
+// notice the end of its stdin.
+func hangUp(group int) { _ = syscall.Kill(-group, syscall.SIGHUP) }
+
 // takeOver waits for the lock that exactly one holder of a route has.
 func (h *holder) takeOver(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, takeover)
@@ -122,6 +132,7 @@ func (h *holder) takeOver(ctx context.Context) error {
 type master struct {
 	process  *proc.Process
 	keyboard *os.File // nil without a terminal
+	tty      *os.File // the end of it that ssh opens
 	readers  sync.WaitGroup
 	outputs  []*os.File
 }
@@ -149,8 +160,11 @@ func (h *holder) startSSH(ctx context.Context) (*master, error) {
 		if err != nil {
 			return nil, err
 		}
-		theirs = append(theirs, tty, stderr)
+		theirs = append(theirs, stderr)
 		spec.TTY, spec.Stderr, m.keyboard = tty, stderr, keyboard
+		// ssh closes what it inherits and opens /dev/tty when it asks. A
+		// terminal that nobody has open meanwhile would give EIO here.
+		m.tty = tty
 		m.read(keyboard, func(p []byte) { h.tellWhile(kindPrompt, p) })
 		m.read(words, h.heard)
 	} else {
@@ -188,6 +202,9 @@ func (m *master) read(f *os.File, use func([]byte)) {
 // drain waits a little for the rest of what ssh and its proxies said, then
 // closes our ends, which ends the readers.
 func (m *master) drain() {
+	if m.tty != nil {
+		_ = m.tty.Close()
+	}
 	done := make(chan struct{})
 	go func() { m.readers.Wait(); close(done) }()
 	select {
@@ -245,6 +262,13 @@ func (h *holder) listen(keyboard io.Writer, cancel context.CancelFunc) {
 			_, _ = keyboard.Write(msg.Data)
 		}
 	}
+}
+
+// typed reports whether somebody typed during the login.
+func (h *holder) typed() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.human
 }
 
 // awaitReady returns true as soon as the socket answers, or false with the

@@ -27,11 +27,8 @@ type Record struct {
 
 // record writes down who the master is.
 func (h *holder) record(ssh int) error {
-	h.mu.Lock()
-	human := h.human
-	h.mu.Unlock()
 	data, err := json.Marshal(Record{
-		Format: 1, ID: h.spec.ID, Host: h.spec.Host, Holder: os.Getpid(), SSH: ssh, Started: time.Now(), Human: human,
+		Format: 1, ID: h.spec.ID, Host: h.spec.Host, Holder: os.Getpid(), SSH: ssh, Started: time.Now(), Human: h.typed(),
 	})
 	if err != nil {
 		return err

@@ -39,6 +39,9 @@ func (e *BusyError) Error() string {
 const (
 	queuePoll   = 10 * time.Millisecond
 	queueNotice = 2 * time.Second
+	// minQueue is waited even by those who asked for no patience: that long a
+	// holder has all locks while it ends an idle master.
+	minQueue = 300 * time.Millisecond
 )
 
 // Lease finds the route of a target, waits for a free session and makes sure
@@ -100,7 +103,7 @@ func (l *Lease) acquire(ctx context.Context) error {
 			return err
 		}
 		waited := time.Since(start)
-		if waited >= l.masters.cfg.Wait {
+		if waited >= max(l.masters.cfg.Wait, minQueue) {
 			return &BusyError{Host: string(l.route.Host), Sessions: l.masters.cfg.Sessions, Waited: waited}
 		}
 		if waited > queueNotice && !noticed {

@@ -135,7 +135,8 @@ func (m *Masters) Close(ctx context.Context, t Target) (closed bool, err error) 
 	return m.CloseID(ctx, r.ID, string(t.Host))
 }
 
-// CloseID is Close for a master from List.
+// CloseID is Close for a master from List. A socket on which something that is
+// no master of ours listens is left alone, with an error.
 func (m *Masters) CloseID(ctx context.Context, id, host string) (closed bool, err error) {
 	socket, hold := m.dir.socket(id), flock.New(m.dir.sidecar(id, "hold"))
 	before := probe(socket)
@@ -156,6 +157,9 @@ func (m *Masters) CloseID(ctx context.Context, id, host string) (closed bool, er
 		if locked {
 			defer hold.Close() //nolint:errcheck // the lock ends with the descriptor
 			removeStale(socket)
+			if probe(socket) == listening {
+				return false, fmt.Errorf("close the master of %s: somebody else listens on %s", host, socket)
+			}
 			return before == listening, nil
 		}
 		if ctx.Err() != nil {
@@ -164,6 +168,9 @@ func (m *Masters) CloseID(ctx context.Context, id, host string) (closed bool, er
 		if recErr != nil && !errors.Is(err, context.DeadlineExceeded) {
 			break
 		}
+	}
+	if politely == nil {
+		politely = errors.New("ssh took the order")
 	}
 	return false, fmt.Errorf("close the master of %s: its holder does not end: %w", host, politely)
 }

@@ -99,17 +99,21 @@ const (
 	unclear                   // anything else: never a reason to unlink
 )
 
-// dialDeadline bounds a dial of a local socket. A kernel queue that stays full
-// that long belongs to a master that is stuck.
+// dialDeadline bounds a dial of a local socket.
 const dialDeadline = 3 * time.Second
 
 // probe dials the control socket. A master takes the connection without a
 // word, and says nothing about one that is closed again.
 func probe(socket string) presence {
-	conn, err := net.DialTimeout("unix", socket, dialDeadline)
+	dialer := net.Dialer{Timeout: dialDeadline}
+	conn, err := dialer.DialContext(context.Background(), "unix", socket)
 	switch {
 	case err == nil:
 		_ = conn.Close()
+		return listening
+	case errors.Is(err, syscall.EAGAIN):
+		// Somebody listens, and the queue is full (connect(2), Linux): a
+		// master that is stopped, or many who dial at once.
 		return listening
 	case errors.Is(err, syscall.ENOENT):
 		return absent

@@ -1,9 +1,11 @@
 package mux
 
 import (
+	"errors"
 	"io"
 	"os"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 	"golang.org/x/term"
@@ -58,10 +60,11 @@ func (r *relay) say(data []byte) {
 // prompt shows what ssh wrote to its terminal. With the first such words the
 // user's terminal becomes raw: echo, line editing and ^C are then done by the
 // terminal that ssh has, where ssh switches the echo off for a password.
-func (r *relay) prompt(data []byte, hold *link) {
+// It reports whether a human can answer.
+func (r *relay) prompt(data []byte, hold *link) bool {
 	if r.terminal == nil {
 		_, _ = r.said.Write(data)
-		return
+		return false
 	}
 	if r.saved == nil {
 		if saved, err := term.MakeRaw(int(r.terminal.In.Fd())); err == nil {
@@ -70,11 +73,22 @@ func (r *relay) prompt(data []byte, hold *link) {
 		}
 	}
 	_, _ = r.question.Write(data)
+	return r.saved != nil
 }
 
 // inputPoll is how long the reader of the terminal waits before it looks
-// whether the login has ended, in milliseconds.
-const inputPoll = 50
+// whether the login has ended.
+const inputPoll = 50 * time.Millisecond
+
+// readable waits for input for at most inputPoll. It uses select(2), since
+// poll(2) on macOS does not know terminals.
+func readable(fd int) (bool, error) {
+	var set unix.FdSet
+	set.Set(fd)
+	wait := unix.NsecToTimeval(int64(inputPoll))
+	n, err := unix.Select(fd+1, &set, nil, nil, &wait)
+	return n > 0, err
+}
 
 // carry sends what the user types to the holder. It polls before it reads, so
 // that it never takes a key that is meant for what comes after the login.
@@ -87,11 +101,11 @@ func (r *relay) carry(hold *link) {
 			return
 		default:
 		}
-		ready, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, inputPoll) //nolint:gosec // a descriptor fits
-		if err != nil && err != unix.EINTR {                                                    //nolint:errorlint // a bare errno
+		ready, err := readable(fd)
+		if err != nil && !errors.Is(err, unix.EINTR) {
 			return
 		}
-		if ready <= 0 {
+		if !ready {
 			continue
 		}
 		n, err := unix.Read(fd, buf)

@@ -6,9 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -142,15 +140,20 @@ func (m *Masters) rememberRoute(ctx context.Context, file string, c routeCache) 
 
 // stamps lists the files that decide a configuration: those ssh read, the
 // default ones even where they do not exist yet, and the directories of
-// included files, where a new file would change the result.
+// included files and of patterns that matched none, where a new file would
+// change the result.
 func stamps(configFile string, read []string) []fileStamp {
 	files := defaultConfigs(configFile)
 	for _, f := range read {
-		if !contains(files, f) {
-			files = append(files, f)
-			if dir := filepath.Dir(f); !contains(files, dir) {
-				files = append(files, dir)
-			}
+		if rest, ok := strings.CutPrefix(f, "~/"); ok {
+			f = filepath.Join(homeDir(), rest)
+		}
+		if contains(files, f) {
+			continue
+		}
+		files = append(files, f)
+		if dir := filepath.Dir(f); !contains(files, dir) {
+			files = append(files, dir)
 		}
 	}
 	list := make([]fileStamp, 0, len(files))
@@ -170,11 +173,16 @@ func defaultConfigs(configFile string) []string {
 	default:
 		return []string{configFile}
 	}
-	files := []string{"/etc/ssh/ssh_config"}
-	if u, err := user.Current(); err == nil {
-		files = append(files, filepath.Join(u.HomeDir, ".ssh", "config"))
+	return []string{"/etc/ssh/ssh_config", filepath.Join(homeDir(), ".ssh", "config")}
+}
+
+// homeDir is the home directory as ssh finds it.
+func homeDir() string {
+	u, err := user.Current()
+	if err != nil {
+		return "/"
 	}
-	return files
+	return u.HomeDir
 }
 
 func contains(list []string, s string) bool {
@@ -195,10 +203,4 @@ func withoutDebug(words string) string {
 		}
 	}
 	return kept.String()
-}
-
-// exists reports whether a path is there, whatever it is.
-func exists(path string) bool {
-	_, err := os.Lstat(path)
-	return !errors.Is(err, fs.ErrNotExist)
 }

@@ -49,8 +49,9 @@ func (m *Masters) start(ctx context.Context, r route, features sshcmd.Features, 
 			case msg.Kind == kindExit:
 				return loginError(r, msg, relay.words())
 			case msg.Kind == kindPrompt:
-				timer.Stop()
-				relay.prompt(msg.Data, hold)
+				if relay.prompt(msg.Data, hold) {
+					timer.Stop()
+				}
 			case msg.Kind == kindWords:
 				relay.say(msg.Data)
 			}
