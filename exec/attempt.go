@@ -2,11 +2,8 @@ package exec
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
 	"os"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -23,8 +20,9 @@ const (
 	drain = 150 * time.Millisecond
 	// minStart is the least time a host gets to start our shell.
 	minStart = 30 * time.Second
-	// confirm is how long after the grace the host may take to report.
-	confirm = time.Second
+	// confirm is how long after the grace the host may take to report. A busy
+	// host stretches the grace, too: it counts pauses, not the time between.
+	confirm = 5 * time.Second
 )
 
 // attempt is one try to run a command over a warm session.
@@ -33,18 +31,20 @@ type attempt struct {
 	lease *mux.Lease
 	nonce string
 
-	ssh      *proc.Process
-	log      string
-	stdin    io.WriteCloser
-	stdout   *scanner
-	stderr   *scanner // nil with a terminal
-	events   chan marks
-	readers  chan error // one value for each stream that ended
-	streams  int
-	closers  []io.Closer
-	began    time.Time
-	started  time.Time
-	consumed atomic.Bool // some of the user's stdin was taken
+	ssh     *proc.Process
+	log     string
+	stdin   io.WriteCloser
+	stdout  *scanner
+	stderr  *scanner // nil with a terminal
+	events  chan marks
+	readers chan error    // one value for each stream that ended
+	broken  chan error    // one for each of our writers that failed
+	begun   chan struct{} // closed when the start mark was seen
+	over    chan struct{} // closed when nobody listens any more
+	streams int
+	closers []io.Closer
+	began   time.Time
+	started time.Time
 
 	timedOut bool
 	canceled error
@@ -61,6 +61,8 @@ func (a *attempt) run(ctx context.Context) (Receipt, error) {
 	// Two marks a stream and the notes between them fit without blocking.
 	a.events = make(chan marks, 16)
 	a.readers = make(chan error, 2)
+	a.broken = make(chan error, 2)
+	a.begun, a.over = make(chan struct{}), make(chan struct{})
 	if a.cmd.TTY != nil {
 		err = a.startTTY(ctx)
 	} else {
@@ -88,84 +90,7 @@ func (a *attempt) session(tty bool) sshcmd.Session {
 	}
 }
 
-// startPipes starts ssh with three pipes of ours. They are real pipes, which
-// ssh hands to the master, so no process stands between.
-func (a *attempt) startPipes(ctx context.Context) error {
-	var theirs []*os.File
-	pipe := func() (r, w *os.File) {
-		r, w, err := os.Pipe()
-		if err != nil {
-			return nil, nil
-		}
-		return r, w
-	}
-	inR, inW := pipe()
-	outR, outW := pipe()
-	errR, errW := pipe()
-	theirs = append(theirs, inR, outW, errW)
-	defer closeAll(theirs)
-	if inR == nil || outR == nil || errR == nil {
-		closeAll([]*os.File{inW, outR, errR})
-		return errors.New("make pipes for ssh: too many open files")
-	}
-	p, err := proc.Start(context.WithoutCancel(ctx), proc.Spec{
-		Args: a.session(false).Args(), Env: a.lease.Masters().Env(),
-		Stdin: inR, Stdout: outW, Stderr: errW, Isolation: proc.Session,
-	})
-	if err != nil {
-		closeAll([]*os.File{inW, outR, errR})
-		return fmt.Errorf("start ssh: %w", err)
-	}
-	a.ssh, a.stdin = p, inW
-	a.closers = []io.Closer{outR, errR}
-	a.stdout = newScanner(a.nonce, orDiscard(a.cmd.Stdout), a.note)
-	a.stderr = newScanner(a.nonce, orDiscard(a.cmd.Stderr), a.note)
-	a.read(outR, a.stdout)
-	a.read(errR, a.stderr)
-	m := modeWatch
-	if a.cmd.Stdin != nil {
-		m = modeUser
-	}
-	go a.feed(frame(a.cmd, a.nonce, m))
-	return nil
-}
-
-// feed sends the frame and then the user's stdin, if the command has it.
-// Without, stdin stays open: it is the command's lifeline.
-func (a *attempt) feed(frame []byte) {
-	if _, err := a.stdin.Write(frame); err != nil || a.cmd.Stdin == nil {
-		return
-	}
-	_, _ = io.Copy(a.stdin, &noting{a.cmd.Stdin, &a.consumed})
-	_ = a.stdin.Close()
-}
-
-// noting notes that something was read.
-type noting struct {
-	io.Reader
-	taken *atomic.Bool
-}
-
-func (n *noting) Read(p []byte) (int, error) {
-	k, err := n.Reader.Read(p)
-	if k > 0 {
-		n.taken.Store(true)
-	}
-	return k, err
-}
-
-// read copies one stream through its scanner until it ends.
-func (a *attempt) read(from io.Reader, s streamScanner) {
-	a.streams++
-	go func() {
-		_, err := io.CopyBuffer(s, struct{ io.Reader }{from}, make([]byte, 64<<10))
-		if err == nil || errors.Is(err, os.ErrClosed) || errors.Is(err, syscall.EIO) {
-			err = s.finish()
-		}
-		a.readers <- err
-	}()
-}
-
+// note passes marks on to watch.
 func (a *attempt) note(m marks) {
 	select {
 	case a.events <- m:
@@ -197,26 +122,21 @@ func (a *attempt) watch(ctx context.Context) (exit proc.Exit, lingering bool) {
 			limit.Reset(drain)
 		case err := <-a.readers:
 			open--
-			if err != nil && a.canceled == nil {
-				a.canceled = err // our reader is gone
-				a.end(ctx, limit)
+			if err != nil {
+				a.cancel(ctx, err, limit)
 			}
+		case err := <-a.broken:
+			a.cancel(ctx, err, limit) // whoever read the output is gone
 		case m := <-a.events:
 			if a.started.IsZero() && m.started {
-				a.started = time.Now()
-				limit.Stop()
-				timeout = after(a.cmd.Timeout)
-				zerolog.Ctx(ctx).Debug().Int("pid", m.pid).Dur("took", a.started.Sub(a.began)).Msg("command started")
+				timeout = a.start(ctx, m, limit)
 			}
 			if a.allExited() {
 				limit.Reset(drain)
 			}
 		case <-done:
 			done, timeout = nil, nil
-			if a.canceled == nil {
-				a.canceled = context.Cause(ctx)
-				a.end(ctx, limit)
-			}
+			a.cancel(ctx, context.Cause(ctx), limit)
 		case <-timeout:
 			a.timedOut, timeout = true, nil
 			a.end(ctx, limit)
@@ -229,11 +149,33 @@ func (a *attempt) watch(ctx context.Context) (exit proc.Exit, lingering bool) {
 	return exit, false
 }
 
+// start takes note of the start mark and returns when the command's time is
+// over. One that starts although it was canceled is ended now.
+func (a *attempt) start(ctx context.Context, m marks, limit *time.Timer) (timeout <-chan time.Time) {
+	a.started = time.Now()
+	close(a.begun)
+	zerolog.Ctx(ctx).Debug().Int("pid", m.pid).Dur("took", a.started.Sub(a.began)).Msg("command started")
+	if a.canceled != nil {
+		a.end(ctx, limit)
+		return nil
+	}
+	limit.Stop()
+	return after(a.cmd.Timeout)
+}
+
+// cancel ends the command once, for the first reason that comes.
+func (a *attempt) cancel(ctx context.Context, why error, limit *time.Timer) {
+	if a.canceled == nil && !a.timedOut {
+		a.canceled = why
+		a.end(ctx, limit)
+	}
+}
+
 // end asks the host to end the command. A lifeline is cut; otherwise a second
 // session carries the order. The limit is what the host may take for it.
 func (a *attempt) end(ctx context.Context, limit *time.Timer) {
 	limit.Reset(a.cmd.grace() + confirm)
-	m, _ := a.stdout.state()
+	m := a.seen()
 	switch {
 	case !m.started || a.cmd.Stdin == nil && a.cmd.TTY == nil:
 		_ = a.stdin.Close()
@@ -281,10 +223,21 @@ func (a *attempt) letGo(gone bool, ended <-chan proc.Exit, exit *proc.Exit) (lin
 }
 
 func (a *attempt) close() {
-	_ = a.stdin.Close()
+	close(a.over)
 	for _, c := range a.closers {
 		_ = c.Close()
 	}
+	_ = a.stdin.Close()
+}
+
+// seen is what both streams have told until now.
+func (a *attempt) seen() marks {
+	out, _ := a.stdout.state()
+	if a.stderr == nil {
+		return out
+	}
+	err, _ := a.stderr.state()
+	return merge(out, err)
 }
 
 // allExited reports whether the exit mark came on every stream; all that the
@@ -303,19 +256,4 @@ func after(d time.Duration) <-chan time.Time {
 		return nil
 	}
 	return time.After(d)
-}
-
-func orDiscard(w io.Writer) io.Writer {
-	if w == nil {
-		return io.Discard
-	}
-	return w
-}
-
-func closeAll(files []*os.File) {
-	for _, f := range files {
-		if f != nil {
-			_ = f.Close()
-		}
-	}
 }

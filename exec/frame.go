@@ -115,8 +115,9 @@ func framed(script string) []byte {
 }
 
 // scriptArgv returns the argv that runs a script by the host's /bin/sh. A long
-// one becomes a here document on descriptor 9, opened in bivy_env, which the
-// new shell reads before it runs it.
+// one becomes a here document, opened in bivy_env and handed on as descriptor
+// 9, which the new shell reads before it runs it. That shell must not take a
+// script that it could not read for an empty one, which succeeds.
 func scriptArgv(b *strings.Builder, script, nonce string) []string {
 	if len(script) <= inlineScript {
 		if script[0] == '-' || script[0] == '+' {
@@ -125,8 +126,8 @@ func scriptArgv(b *strings.Builder, script, nonce string) []string {
 		return []string{"/bin/sh", "-c", script, "sh"}
 	}
 	end := "bivy-end-" + nonce
-	fmt.Fprintf(b, "exec 9<<'%s'\n%s\n%s\n", end, script, end)
-	return []string{"/bin/sh", "-c", "set -- \"$(cat <&9)\"; exec 9<&-; eval \"set --\n$1\"", "sh"}
+	fmt.Fprintf(b, "B_here=1\nexec 3<<'%s'\n%s\n%s\n", end, script, end)
+	return []string{"/bin/sh", "-c", "set -- \"$(cat <&9)\"; exec 9<&-; [ -n \"$1\" ] || exit 126; eval \"set --\n$1\"", "sh"}
 }
 
 // withoutComments drops the comment lines and the indentation of a shell

@@ -34,6 +34,7 @@ type scanner struct {
 	prefix []byte
 	out    io.Writer
 	notify func(marks) // called after each mark, on the writer's goroutine
+	fail   func(error) // called once, when out has failed; may be nil
 	// endAtExit drops what follows the exit mark: on a terminal that is ssh's
 	// own farewell, which names our placeholder host and which no LogLevel
 	// but QUIET keeps back (OpenSSH 9.2, mux.c).
@@ -44,6 +45,8 @@ type scanner struct {
 	held  []byte
 	noise []byte
 	bytes int64
+
+	broken error // out's; what comes later is scanned, not written
 }
 
 const maxNoise = 4 << 10
@@ -52,7 +55,9 @@ func newScanner(nonce string, out io.Writer, notify func(marks)) *scanner {
 	return &scanner{prefix: []byte("\036bivy:" + nonce + " "), out: out, notify: notify}
 }
 
-// Write takes the next bytes of the stream. An error is the writer's.
+// Write takes the next bytes of the stream. It never fails: the host's report
+// must be read to its end, also when out has failed, and the command cannot end
+// as long as nobody takes what it has written.
 func (s *scanner) Write(p []byte) (int, error) {
 	data := p
 	if len(s.held) > 0 {
@@ -63,17 +68,15 @@ func (s *scanner) Write(p []byte) (int, error) {
 		i := bytes.Index(data, s.prefix)
 		if i < 0 {
 			keep := partialSuffix(data, s.prefix)
-			if err := s.pass(data[:len(data)-keep]); err != nil {
-				return 0, err
-			}
+			s.pass(data[:len(data)-keep])
 			s.held = append([]byte(nil), data[len(data)-keep:]...)
 			break
 		}
-		if err := s.pass(data[:i]); err != nil {
-			return 0, err
-		}
+		s.pass(data[:i])
 		data = data[i:]
-		end := bytes.IndexByte(data[len(s.prefix):], '\036')
+		// The bound counts here as well, so that what is a mark does not
+		// depend on how the stream was cut into pieces.
+		end := bytes.IndexByte(data[len(s.prefix):min(len(data), maxMark)], '\036')
 		switch {
 		case end >= 0:
 			s.mark(string(data[len(s.prefix) : len(s.prefix)+end]))
@@ -82,20 +85,20 @@ func (s *scanner) Write(p []byte) (int, error) {
 			s.held = append([]byte(nil), data...)
 			data = nil
 		default:
-			if err := s.pass(data[:1]); err != nil {
-				return 0, err
-			}
+			s.pass(data[:1])
 			data = data[1:]
 		}
 	}
 	return len(p), nil
 }
 
-// finish passes on what was held back when the stream has ended.
+// finish passes on what was held back when the stream has ended. An error is
+// the writer's, now or earlier.
 func (s *scanner) finish() error {
 	held := s.held
 	s.held = nil
-	return s.pass(held)
+	s.pass(held)
+	return s.broken
 }
 
 // partialSuffix is the length of the longest end of data that begins prefix.
@@ -109,15 +112,15 @@ func partialSuffix(data, prefix []byte) int {
 	return 0
 }
 
-func (s *scanner) pass(p []byte) error {
+func (s *scanner) pass(p []byte) {
 	if len(p) == 0 {
-		return nil
+		return
 	}
 	s.mu.Lock()
 	started := s.seen.started
 	if s.endAtExit && s.seen.exited {
 		s.mu.Unlock()
-		return nil
+		return
 	}
 	if started {
 		s.bytes += int64(len(p))
@@ -125,11 +128,12 @@ func (s *scanner) pass(p []byte) error {
 		s.noise = append(s.noise, p[:min(len(p), maxNoise-len(s.noise))]...)
 	}
 	s.mu.Unlock()
-	if !started {
-		return nil
+	if !started || s.broken != nil {
+		return
 	}
-	_, err := s.out.Write(p)
-	return err
+	if _, s.broken = s.out.Write(p); s.broken != nil && s.fail != nil {
+		s.fail(s.broken)
+	}
 }
 
 // mark reads one mark. The host wrote it, so nothing in it is believed beyond

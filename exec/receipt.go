@@ -94,7 +94,10 @@ type evidence struct {
 // host reported, what cannot have happened, what we asked for, and last what
 // nobody knows.
 func outcome(e evidence) (state State, class sshcmd.Class) {
-	m := e.marks
+	m, said := e.marks, classOf(e.said)
+	if m.started && retryable(said) {
+		said = sshcmd.ClassNone // it had its session, whatever ssh says later
+	}
 	switch {
 	case m.exited && m.ended && e.timedOut:
 		return TimedOut, sshcmd.ClassNone
@@ -104,22 +107,22 @@ func outcome(e evidence) (state State, class sshcmd.Class) {
 		return Signaled, sshcmd.ClassNone
 	case m.exited:
 		return Exited, sshcmd.ClassNone
-	case m.failed != "":
+	case m.failed != "" && !m.started:
 		return NeverStarted, sshcmd.ClassNone
 	case !m.started && e.canceled:
-		return Canceled, classOf(e.said)
+		return Canceled, said
 	case !m.started && neverSent(e):
-		return NeverStarted, classOf(e.said)
+		return NeverStarted, said
 	case !m.started && e.masterAlive && e.sshCode != 255:
 		// The session ended in good order, and its output, which comes in
 		// order, held no start mark: something else ran, not our shell.
 		return NeverStarted, sshcmd.ClassNone
 	case e.timedOut:
-		return TimedOut, classOf(e.said)
+		return TimedOut, said
 	case e.canceled:
-		return Canceled, classOf(e.said)
+		return Canceled, said
 	case e.masterAlive:
-		return Unknown, classOf(e.said)
+		return Unknown, said
 	default:
 		return Unknown, sshcmd.ClassConnectionLost
 	}

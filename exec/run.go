@@ -69,7 +69,7 @@ func RunOn(ctx context.Context, lease *mux.Lease, c Command) (Receipt, error) {
 		receipt, err := a.run(ctx)
 		receipt.Timing.Connect, receipt.Timing.Queue = lease.Connect, lease.Queue
 		var not *NotStartedError
-		if !errors.As(err, &not) || !retryable(receipt.Class) || time.Now().Add(pause).After(deadline) || c.Stdin != nil && a.consumed.Load() {
+		if !errors.As(err, &not) || !retryable(receipt.Class) || time.Now().Add(pause).After(deadline) {
 			return receipt, err
 		}
 		zerolog.Ctx(ctx).Debug().Str("class", string(receipt.Class)).Dur("pause", pause).Msg("no session; trying again")

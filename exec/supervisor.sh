@@ -15,8 +15,8 @@ bivy_mark() {
   printf '\036bivy:%s %s\036' "$B_nonce" "$1" >&5
 }
 
-# B_pgid: the supervisor's process group. The command's name in /proc/PID/stat may hold
-# anything, so what counts starts behind the last parenthesis.
+# B_pgid: the supervisor's process group. The command's name in /proc/PID/stat
+# may hold anything, so what counts starts behind the last parenthesis.
 bivy_group() {
   B_pgid= B_boot=
   if { read -r B_line </proc/$B_top/stat; } 2>/dev/null; then
@@ -44,15 +44,17 @@ bivy_table() {
 "
     done
   else
-    B_table=$(ps -A -o pid= -o ppid= -o pgid= -o stat= 2>/dev/null || ps -o pid= -o ppid= -o pgid= -o stat= 2>/dev/null)
+    # exec, so that ps is our own child: a grandchild would count as a member.
+    B_table=$(exec ps -A -o pid= -o ppid= -o pgid= -o stat= 2>/dev/null) ||
+      B_table=$(exec ps -o pid= -o ppid= -o pgid= -o stat= 2>/dev/null)
   fi
 }
 
 # B_members: the living processes of this command: descendants of the
 # supervisor (B_top), and its group where it leads that. Left out are zombies
-# and what is the supervisor's own: itself, its children (the watcher and the two halves
-# of the pipe; the command is a grandchild) and the children of the watcher
-# that asks ($1).
+# and what is the supervisor's own: itself, its children (the watcher and the
+# two halves of the pipe; the command is a grandchild) and the children of the
+# watcher that asks ($1).
 bivy_members() {
   bivy_table
   B_members=' '
@@ -82,10 +84,20 @@ EOF
 # own pid. A fraction of a second is not in POSIX for sleep, so a host that
 # refuses it is asked less often.
 bivy_end() {
-  bivy_members "$1"
-  kill -TERM $B_members
+  # The order may come before the command is there, and its processes are then
+  # still to come: it is over when the supervisor says so (B_over) or is gone.
+  while bivy_members "$1"; [ "$B_members" = ' ' ] && [ -z "$B_over" ] && kill -0 $B_top; do
+    sleep 0.1 || sleep 1
+  done
+  B_told=' '
   B_left=$((B_grace * 10))
   while bivy_members "$1"; [ "$B_members" != ' ' ] && [ "$B_left" -gt 0 ]; do
+    # What was started meanwhile, by a shell that cleans up, is told as well.
+    for B_pid in $B_members; do
+      case $B_told in *" $B_pid "*) continue ;; esac
+      kill -TERM "$B_pid"
+      B_told="$B_told$B_pid "
+    done
     if sleep 0.1; then B_left=$((B_left - 1)); else sleep 1; B_left=$((B_left - 10)); fi
   done
   [ "$B_members" = ' ' ] || kill -KILL $B_members
@@ -94,9 +106,12 @@ bivy_end() {
 # The lifeline: nothing is ever sent on it, so read returns when it ends: the
 # client cancelled, or it, its master or the connection is gone. The parent is
 # told first, so that it lets us finish. A subshell's $$ is its parent's; its
-# own pid is what its child calls parent.
+# own pid is what its child calls parent. Signals are ignored here, not caught:
+# one that is caught interrupts read, which would look like the lifeline's end.
 bivy_watch() {
-  trap : HUP INT QUIT TERM PIPE
+  trap '' HUP INT QUIT TERM PIPE
+  B_over=
+  trap 'B_over=1' USR1
   while read -r B_line; do :; done
   B_self=$(exec sh -c 'echo "$PPID"')
   kill -USR1 $B_top
@@ -110,6 +125,7 @@ bivy_reap() {
   B_top=$1
   bivy_group
   if [ "${B_boot:--}" != "$2" ]; then return; fi
+  B_over=
   kill -USR1 $B_top || return
   bivy_end $$
 }
@@ -130,7 +146,8 @@ bivy_wait() {
 }
 
 bivy_evidence() {
-  trap : HUP INT QUIT TERM PIPE
+  # Ignored, since one that is caught ends read early, without the status.
+  trap '' HUP INT QUIT TERM PIPE
   B_code= B_said=
   while read -r B_line; do
     case $B_line in
@@ -144,9 +161,13 @@ bivy_evidence() {
   exit "$B_code"
 }
 
-# The command itself: this process becomes it.
+# The command itself: this process becomes it. Where bivy_env opened a long
+# script on descriptor 3, the command gets it as 9: mksh closes descriptors
+# above 2 at exec unless a redirection of that very exec made them.
 bivy_child() {
+  B_here=
   bivy_env
+  [ -z "$B_here" ] || exec "$@" 9<&3 3<&-
   exec "$@"
 }
 
@@ -171,6 +192,9 @@ bivy_main() {
   B_ended=0
   trap : HUP INT QUIT TERM PIPE
   trap 'B_ended=1' USR1
+  # When a terminal's link is lost the kernel tells only us, its leader, and
+  # the others when we are gone.
+  [ "$B_mode" != tty ] || trap - HUP
   bivy_mark "start $$ ${B_pgid:-0} ${B_boot:--}"
   B_watcher=
   if [ "$B_mode" = watch ]; then
@@ -183,7 +207,7 @@ bivy_main() {
   bivy_wait "$@" 2>&1 | bivy_evidence
   B_code=$?
   if [ -n "$B_watcher" ]; then
-    [ "$B_ended" = 1 ] || kill -KILL "$B_watcher"
+    if [ "$B_ended" = 1 ]; then kill -USR1 "$B_watcher"; else kill -KILL "$B_watcher"; fi
     wait "$B_watcher"
   fi
   bivy_mark "exit $B_code $B_ended"

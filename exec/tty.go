@@ -54,9 +54,10 @@ func (a *attempt) startTTY(ctx context.Context) error {
 		_ = control.Close()
 		return fmt.Errorf("start ssh: %w", err)
 	}
-	a.ssh, a.stdin, a.closers = p, control, []io.Closer{control}
+	a.ssh, a.stdin = p, control
 	local := &localTTY{file: t.Local, control: control}
-	a.closers = append(a.closers, local)
+	// In this order: local uses control.
+	a.closers = []io.Closer{local, control}
 	a.stdout = newScanner(a.nonce, orDiscard(a.cmd.Stdout), func(m marks) {
 		if m.started && !m.exited {
 			local.begin(a.cmd.Stdin)
@@ -64,6 +65,7 @@ func (a *attempt) startTTY(ctx context.Context) error {
 		a.note(m)
 	})
 	a.stdout.endAtExit = true
+	a.stdout.fail = func(err error) { a.broken <- err }
 	gate := &readyGate{next: a.stdout, open: func() {
 		if awaitRaw(control, rawWait) {
 			_, _ = control.Write(frame(a.cmd, a.nonce, modeTTY))
@@ -158,9 +160,19 @@ func (l *localTTY) begin(stdin io.Reader) {
 // follow tells ssh's terminal each new size; ssh tells the host.
 func (l *localTTY) follow(resized <-chan os.Signal) {
 	for range resized {
-		if size, err := proc.SizeOf(l.file); err == nil {
-			_ = proc.Resize(l.control, size)
-		}
+		l.resize()
+	}
+}
+
+// resize does nothing after Close, when the terminals may be closed as well.
+func (l *localTTY) resize() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return
+	}
+	if size, err := proc.SizeOf(l.file); err == nil {
+		_ = proc.Resize(l.control, size)
 	}
 }
 

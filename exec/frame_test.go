@@ -1,0 +1,91 @@
+package exec
+
+import (
+	"bytes"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"bivy/sshcmd"
+)
+
+// The command lines hold for every login shell.
+func TestBootLinesAreSafeEverywhere(t *testing.T) {
+	t.Parallel()
+	for _, boot := range []string{bootPipe, bootTTY} {
+		if _, err := sshcmd.WrapSh(boot, "bivy"); err != nil {
+			t.Error(err)
+		}
+	}
+	if !strings.Contains(bootTTY, readyMark) {
+		t.Error("the ready mark is not what the host prints")
+	}
+}
+
+func TestFrameSaysItsLength(t *testing.T) {
+	t.Parallel()
+	for name, f := range map[string][]byte{
+		"command": frame(Command{Argv: []string{"true"}, Dir: "it's"}, testNonce, modeWatch),
+		"long":    frame(Command{Script: strings.Repeat("x\n", inlineScript)}, testNonce, modeUser),
+		"reap":    reapFrame(marks{pid: 12, bootID: "it's"}, time.Second),
+	} {
+		length, rest, ok := bytes.Cut(f, []byte("\n"))
+		if n, err := strconv.Atoi(string(length)); !ok || err != nil || n != len(rest) {
+			t.Errorf("%s: length %q of %d bytes", name, length, len(rest))
+		}
+		if !bytes.HasPrefix(rest, []byte("bivy_frame() {\n")) || !bytes.HasSuffix(rest, []byte("\n}\nbivy_frame\n")) {
+			t.Errorf("%s: not a function and its call", name)
+		}
+	}
+}
+
+func TestWithoutComments(t *testing.T) {
+	t.Parallel()
+	got := withoutComments("# a\n\na # b\n  # c\n\tb '#'\n   \n  c")
+	if want := "a # b\nb '#'\nc"; got != want && got != "a # b\nb '#'\n\nc" {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if n := len(withoutComments(supervisor)); n == 0 || n > 4<<10 {
+		t.Errorf("the supervisor has %d bytes on its way, want at most 4 KiB", n)
+	}
+}
+
+// Grace travels in whole seconds, and never as none.
+func TestFrameGrace(t *testing.T) {
+	t.Parallel()
+	for grace, want := range map[time.Duration]string{0: "B_grace=5 ", time.Millisecond: "B_grace=1 ", 2500 * time.Millisecond: "B_grace=2 "} {
+		if f := frame(Command{Argv: []string{"true"}, Grace: grace}, testNonce, modeWatch); !bytes.Contains(f, []byte(want)) {
+			t.Errorf("grace of %s: no %q in the frame", grace, want)
+		}
+	}
+}
+
+// FuzzFrame sends arguments, values and scripts through the first of our
+// shells that is there.
+func FuzzFrame(f *testing.F) {
+	words := hardWords()
+	f.Add(words[len(words)-2], "it's", true)
+	f.Add("it's", words[len(words)-2], false)
+	path := self(f)
+	f.Fuzz(func(t *testing.T, word, value string, long bool) {
+		script := `exec "$PROGRAM" "$WORD"`
+		if long {
+			script += strings.Repeat("\n#", inlineScript/2)
+		}
+		env := []EnvVar{noSleep, {roleVar, roleArgs}, {"VALUE", value}, {"WORD", word}, {"PROGRAM", path}}
+		for _, c := range []Command{{Argv: []string{path, word}, Env: env[:3]}, {Script: script, Env: env}} {
+			if c.check() != nil {
+				continue // a NUL
+			}
+			if len(word) > inlineScript || len(value) > inlineScript {
+				continue // the system's bound for one argument
+			}
+			r := shell{name: "sh", argv: []string{"/bin/sh"}}.run(t, setup{}, c)
+			r.wantExit(t, 0)
+			if want := value + "\x00" + word; r.stdout != want {
+				t.Errorf("got %q, want %q", r.stdout, want)
+			}
+		}
+	})
+}

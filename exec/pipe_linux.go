@@ -1,0 +1,23 @@
+package exec
+
+import (
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// pipeSize is the capacity that the pipe of stdout gets, in bytes, so that
+// bulk output costs fewer turns between ssh's master and us. It is the most
+// that anybody may ask for; the user's limit on pipe memory may refuse it
+// (pipe(7)), and then the pipe stays as it is.
+const pipeSize = 1 << 20
+
+func widen(pipe *os.File) {
+	conn, err := pipe.SyscallConn()
+	if err != nil {
+		return
+	}
+	_ = conn.Control(func(fd uintptr) {
+		_, _ = unix.FcntlInt(fd, unix.F_SETPIPE_SZ, pipeSize)
+	})
+}
