@@ -205,6 +205,9 @@ func (w *Workspaces) make(ctx context.Context, lease *mux.Lease, wish Wish, rec 
 	_ = r.CloseWithError(io.ErrClosedPipe)
 	packErr := <-packed
 	switch {
+	case err != nil && errors.Is(packErr, io.ErrClosedPipe):
+		// The host stopped taking the pack; why, only it knows.
+		return Made{}, err
 	case packErr != nil && (err == nil || errors.Is(context.Cause(ctx), packErr)):
 		return Made{}, packErr
 	case err != nil:

@@ -21,7 +21,10 @@ bivy_running() {
     W_line=${W_line##*) }
     set -- $W_line
     [ "$4" != "$W_session" ] || continue
-    printf 'running=%s %s\n' "$W_pid" "$(tr '\0\n' '  ' <"$W_proc/cmdline" 2>/dev/null)"
+    W_cmd=$(tr '\0\n' '  ' <"$W_proc/cmdline" 2>/dev/null)
+    # The supervisors around commands are ours; the commands speak for them.
+    case $W_cmd in '/bin/sh -c read -r n && eval '*) continue ;; esac
+    printf 'running=%s %s\n' "$W_pid" "$W_cmd"
   done
 }
 if [ -r /proc/self/stat ]; then

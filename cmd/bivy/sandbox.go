@@ -19,7 +19,11 @@ type SandboxCmd struct {
 
 // Run serves one connection.
 func (c *SandboxCmd) Run(ctx context.Context, _ *App) error {
-	return sandbox.Serve(ctx, sandbox.Config{
+	err := sandbox.Serve(ctx, sandbox.Config{
 		Home: c.Home, HostKeyFile: c.HostKey, Shell: c.LoginShell, MaxSessions: c.MaxSessions, Delay: c.Delay,
 	}, sandbox.Stdio())
+	if ctx.Err() != nil {
+		return nil // ssh ends its proxy with a hang-up: that is the usual end
+	}
+	return err
 }
