@@ -132,7 +132,7 @@ func TestSupervisorRunsProgramNamedLikeAnOption(t *testing.T) {
 
 func writeProgram(t testing.TB, path, text string) {
 	t.Helper()
-	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+text+"\n"), 0o700); err != nil { //nolint:gosec // it is a program
+	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+text+"\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -46,7 +46,7 @@ func newWorld(t *testing.T, o sshdtest.Options) *world {
 		mark:   strconv.Itoa(os.Getpid()) + "-" + strconv.FormatInt(lastMark.Add(1), 10),
 	}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		ctx, cancel := context.WithTimeout(context.Background(), patience) //nolint:usetesting // the cleanup runs after its end
 		defer cancel()
 		list, err := masters.List()
 		if err != nil {

@@ -28,7 +28,7 @@ type box struct {
 func newBox(t *testing.T, cfg sandbox.Config) *box {
 	t.Helper()
 	// t.TempDir is too long for a control socket under a long test name.
-	dir, err := os.MkdirTemp("", "bvsb")
+	dir, err := os.MkdirTemp("", "bvsb") //nolint:usetesting // short enough for a socket
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +112,7 @@ func (b *box) start(t *testing.T, argv ...string) *client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer stderr.Close()
+	defer stderr.Close() //nolint:errcheck // read to its end
 	c := &client{stderr: stderr.Name(), ended: make(chan struct{})}
 	in, stdin, err := os.Pipe()
 	if err != nil {

@@ -86,7 +86,7 @@ func TestStdinEndsWhenTheClientEndsIt(t *testing.T) {
 	b := newBox(t, sandbox.Config{})
 	c := b.start(t, append(append([]string{"ssh"}, b.options...), "sandbox", "cat; echo end; exit 6")...)
 	for _, word := range []string{"one", "two"} {
-		fmt.Fprintln(c.stdin, word)
+		_, _ = fmt.Fprintln(c.stdin, word)
 		if got := c.line(t); got != word {
 			t.Fatalf("cat said %q, want %q", got, word)
 		}

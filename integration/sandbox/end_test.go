@@ -155,7 +155,7 @@ func TestKeepOrphans(t *testing.T) {
 	c := b.start(t, append(append([]string{"ssh"}, b.options...), "sandbox",
 		`echo $PPID; echo $$; cat >/dev/null; echo end >eof; exec sleep 1000`)...)
 	host, pid := c.pid(t), c.pid(t)
-	defer syscall.Kill(pid, syscall.SIGKILL)
+	defer syscall.Kill(pid, syscall.SIGKILL) //nolint:errcheck // it may have ended
 	c.kill(t)
 	eventually(t, "the host has ended", func() bool { return !alive(host) })
 	eventually(t, "the command has seen the end of its stdin", func() bool { return b.exists("eof", "end\n") })

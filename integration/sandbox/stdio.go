@@ -30,13 +30,13 @@ func (s *stdio) Close() error                { return errors.Join(s.in.Close(), 
 // takeOver moves the file to another descriptor, or returns it as it is where
 // that is impossible.
 func takeOver(f *os.File) *os.File {
-	old := int(f.Fd()) //nolint:gosec // a descriptor is a small number
+	old := int(f.Fd())
 	fd, err := unix.FcntlInt(uintptr(old), unix.F_DUPFD_CLOEXEC, 3)
 	if err != nil {
 		return f
 	}
 	if null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0); err == nil {
-		_ = replace(int(null.Fd()), old) //nolint:gosec // a descriptor is a small number
+		_ = replace(int(null.Fd()), old)
 		_ = null.Close()
 	}
 	return pollable(fd, f.Name())

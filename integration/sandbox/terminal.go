@@ -27,8 +27,8 @@ func (t terminal) size() proc.Size { return cells(t.Rows, t.Cols) }
 func (w window) size() proc.Size { return cells(w.Rows, w.Cols) }
 
 func cells(rows, cols uint32) proc.Size {
-	const most = 1<<16 - 1                                                         // the kernel's fields are 16 bits wide
-	return proc.Size{Rows: uint16(min(rows, most)), Cols: uint16(min(cols, most))} //nolint:gosec // bounded
+	const most = 1<<16 - 1 // the kernel's fields are 16 bits wide
+	return proc.Size{Rows: uint16(min(rows, most)), Cols: uint16(min(cols, most))}
 }
 
 // open makes the terminal with its modes set, before anything runs on it.
@@ -69,7 +69,7 @@ func pollableCopy(f *os.File) (*os.File, error) {
 // a number and a value, ended by 0. Speeds mean nothing here and are left out,
 // as is what this system does not know.
 func setModes(tty *os.File, modes string) error {
-	fd := int(tty.Fd()) //nolint:gosec // a descriptor is a small number
+	fd := int(tty.Fd())
 	tio, err := unix.IoctlGetTermios(fd, termiosGet)
 	if err != nil {
 		return fmt.Errorf("get the terminal's modes: %w", err)

@@ -26,7 +26,7 @@ trap 'stty size; exit 9' WINCH; echo ready; while :; do sleep 0.05; done`
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer control.Close()
+	defer control.Close() //nolint:errcheck // the test ends
 	var lines []string
 	for s := bufio.NewScanner(control); s.Scan(); {
 		lines = append(lines, strings.TrimSpace(s.Text()))
