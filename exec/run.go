@@ -68,6 +68,9 @@ func RunOn(ctx context.Context, lease *mux.Lease, c Command) (Receipt, error) {
 		a := &attempt{cmd: c, lease: lease, nonce: newNonce()}
 		receipt, err := a.run(ctx)
 		receipt.Timing.Connect, receipt.Timing.Queue = lease.Connect, lease.Queue
+		zerolog.Ctx(ctx).Info().Str("host", lease.Host()).Str("state", string(receipt.State)).
+			Dur("connect", lease.Connect).Dur("queue", lease.Queue).Dur("start", receipt.Timing.Start).
+			Dur("ran", receipt.Duration).Msg("command")
 		var not *NotStartedError
 		if !errors.As(err, &not) || !retryable(receipt.Class) || time.Now().Add(pause).After(deadline) {
 			return receipt, err

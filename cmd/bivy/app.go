@@ -112,6 +112,16 @@ func (a *App) Target(host string) (mux.Target, error) {
 	return mux.Target{Host: h, User: user}, err
 }
 
+// onHost is what a command about a host as such needs.
+func (a *App) onHost(host string) (mux.Target, *mux.Masters, error) {
+	target, err := a.Target(host)
+	if err != nil {
+		return mux.Target{}, nil, err
+	}
+	masters, err := a.Masters()
+	return target, masters, err
+}
+
 // sshUser checks the flags that go to ssh. A relative file is made absolute:
 // a workspace remembers it.
 func (a *App) sshUser() (sshcmd.User, error) {

@@ -44,11 +44,7 @@ func masterJSON(s mux.Status) masterFields {
 
 // Run logs in.
 func (c *HostConnectCmd) Run(ctx context.Context, app *App) error {
-	target, err := app.Target(c.Host)
-	if err != nil {
-		return err
-	}
-	masters, err := app.Masters()
+	target, masters, err := app.onHost(c.Host)
 	if err != nil {
 		return err
 	}
@@ -106,11 +102,7 @@ type HostCloseCmd struct {
 // name, which may be several where ssh was given different options, or else
 // the one that the name leads to. None is no error.
 func (c *HostCloseCmd) Run(ctx context.Context, app *App) error {
-	target, err := app.Target(c.Host)
-	if err != nil {
-		return err
-	}
-	masters, err := app.Masters()
+	target, masters, err := app.onHost(c.Host)
 	if err != nil {
 		return err
 	}

@@ -47,7 +47,7 @@ func (u *UI) logged(ctx context.Context) context.Context {
 			FormatLevel:  func(any) string { return "bivy:" },
 		}
 	}
-	zerolog.DurationFieldUnit = time.Millisecond
+	zerolog.DurationFieldUnit, zerolog.DurationFieldInteger = time.Millisecond, true
 	logger := zerolog.New(out).Level(level).With().Timestamp().Logger()
 	return logger.WithContext(ctx)
 }
