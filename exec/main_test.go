@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"bivy/exec/mux"
+	"bivy/exec/proc"
 )
 
 // patience is the deadline of everything that a test waits for: far above
@@ -32,6 +33,7 @@ const (
 )
 
 func TestMain(m *testing.M) {
+	proc.UnignoreSignals() // the tests may run under nohup
 	switch os.Getenv(roleVar) {
 	case roleHolder:
 		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)

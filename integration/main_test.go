@@ -29,6 +29,7 @@ const (
 )
 
 func TestMain(m *testing.M) {
+	proc.UnignoreSignals() // the tests may run under nohup
 	// Most of these tests wait for other processes most of the time.
 	flag.Parse()
 	if f := flag.Lookup("test.parallel"); f != nil && f.Value.String() == strconv.Itoa(runtime.GOMAXPROCS(0)) {

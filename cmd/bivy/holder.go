@@ -5,6 +5,7 @@ import (
 	"os"
 
 	"bivy/exec/mux"
+	"bivy/exec/proc"
 )
 
 // HolderCmd is the process that holds a master. bivy starts it itself, with
@@ -17,5 +18,7 @@ func (*HolderCmd) Run(ctx context.Context, _ *App) error {
 	if _, err := link.Stat(); err != nil {
 		return usagef("bivy holder is started by bivy itself")
 	}
+	// Under nohup ssh and its proxies would not hear the holder's hang-up.
+	proc.UnignoreSignals()
 	return mux.Hold(ctx, link)
 }

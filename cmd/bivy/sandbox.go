@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"os/signal"
+	"syscall"
 	"time"
 
+	"bivy/exec/proc"
 	"bivy/integration/sandbox"
 )
 
@@ -19,6 +22,11 @@ type SandboxCmd struct {
 
 // Run serves one connection.
 func (c *SandboxCmd) Run(ctx context.Context, _ *App) error {
+	// ssh says goodbye to its proxy with a hang-up, under nohup too, and what
+	// runs in a session starts with the defaults.
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGHUP)
+	defer stop()
+	proc.UnignoreSignals()
 	err := sandbox.Serve(ctx, sandbox.Config{
 		Home: c.Home, HostKeyFile: c.HostKey, Shell: c.LoginShell, MaxSessions: c.MaxSessions, Delay: c.Delay,
 	}, sandbox.Stdio())

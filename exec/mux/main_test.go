@@ -11,12 +11,14 @@ import (
 	"syscall"
 	"testing"
 
+	"bivy/exec/proc"
 	"bivy/sshcmd"
 )
 
 // The test binary plays three programs: itself, the holder of a master, and a
 // process of bivy that takes a lease.
 func TestMain(m *testing.M) {
+	proc.UnignoreSignals() // the tests may run under nohup
 	role := ""
 	if len(os.Args) > 1 {
 		role = os.Args[1]

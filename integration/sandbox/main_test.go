@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"testing"
 
+	"bivy/exec/proc"
 	"bivy/integration/sandbox"
 )
 
@@ -17,6 +18,7 @@ import (
 const configVariable = "BIVY_SANDBOX_TEST_CONFIG"
 
 func TestMain(m *testing.M) {
+	proc.UnignoreSignals() // the tests may run under nohup
 	if text, ok := os.LookupEnv(configVariable); ok {
 		os.Exit(serve(text))
 	}
