@@ -79,7 +79,7 @@ const (
 // bytes of shell text.
 func frame(c Command, nonce string, m mode) []byte {
 	var b strings.Builder
-	b.WriteString("bivy_frame() {\n")
+	b.WriteString("{\n")
 	b.WriteString(withoutComments(supervisor))
 	fmt.Fprintf(&b, "B_nonce=%s B_mode=%s B_grace=%d B_dir=%s\n",
 		nonce, m, int(c.grace().Seconds()), sshcmd.Quote(c.Dir))
@@ -95,7 +95,7 @@ func frame(c Command, nonce string, m mode) []byte {
 		// command line it cannot be one.
 		argv = append([]string{"/bin/sh", "-c", `"$0" "$@"`}, argv...)
 	}
-	b.WriteString("}\nbivy_main " + sshcmd.QuoteAll(argv) + "\n}\nbivy_frame\n")
+	b.WriteString("}\nbivy_main " + sshcmd.QuoteAll(argv) + "\n}\n")
 	return framed(b.String())
 }
 
@@ -106,7 +106,7 @@ func reapFrame(m marks, grace time.Duration) []byte {
 	if boot == "" {
 		boot = "-"
 	}
-	return framed(fmt.Sprintf("bivy_frame() {\n%sB_grace=%d\nbivy_reap %d %s 2>/dev/null\n}\nbivy_frame\n",
+	return framed(fmt.Sprintf("{\n%sB_grace=%d\nbivy_reap %d %s 2>/dev/null\n}\n",
 		withoutComments(supervisor), int(grace.Seconds()), m.pid, sshcmd.Quote(boot)))
 }
 

@@ -1,6 +1,6 @@
 # What runs on the host around one command. It arrives on stdin with its
-# length (see frame.go), as the inside of a function, so that a frame that was
-# cut is a syntax error and does nothing. POSIX sh only; run and tested by
+# length (see frame.go), between braces, so that a frame that was cut is a
+# syntax error and does nothing. POSIX sh only; run and tested by
 # dash, bash, busybox ash, mksh and zsh. Every name starts with B_ or bivy_.
 #
 # Set by the frame: B_nonce (makes our marks ours), B_dir (where to run),
