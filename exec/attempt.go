@@ -18,8 +18,10 @@ const (
 	// drain is how long the streams may stay open after the command's end,
 	// or ssh's: what a background child still says in it is passed on.
 	drain = 150 * time.Millisecond
-	// minStart is the least time a host gets to start our shell.
-	minStart = 30 * time.Second
+	// minStart and maxStart bound the time that a host gets to start our
+	// shell; between them the user's patience decides.
+	minStart = 5 * time.Second
+	maxStart = 30 * time.Second
 	// confirm is how long after the grace the host may take to report. A busy
 	// host stretches the grace, too: it counts pauses, not the time between.
 	confirm = 5 * time.Second
@@ -48,7 +50,8 @@ type attempt struct {
 
 	timedOut bool
 	canceled error
-	killed   bool // we ended ssh: its status says nothing
+	unheard  error // our writer's: output was lost
+	killed   bool  // we ended ssh: its status says nothing
 }
 
 // run starts ssh, watches the command, and says what became of it.
@@ -73,6 +76,10 @@ func (a *attempt) run(ctx context.Context) (Receipt, error) {
 		return Receipt{State: NeverStarted}, err
 	}
 	exit, lingering := a.watch(ctx)
+	select {
+	case a.unheard = <-a.broken: // the last words failed to be written
+	default:
+	}
 	return a.receipt(ctx, exit, lingering)
 }
 
@@ -81,7 +88,7 @@ func (a *attempt) session(tty bool) sshcmd.Session {
 	if tty {
 		boot = bootTTY
 	}
-	line, err := sshcmd.WrapSh(boot, "bivy")
+	line, err := sshcmd.WrapSh(boot, "sh")
 	if err != nil {
 		panic(err) // a constant, covered by a test
 	}
@@ -108,7 +115,7 @@ func (a *attempt) watch(ctx context.Context) (exit proc.Exit, lingering bool) {
 		ended <- exit
 	}()
 	var (
-		limit   = time.NewTimer(max(a.lease.Masters().Wait(), minStart))
+		limit   = time.NewTimer(min(max(a.lease.Masters().Wait(), minStart), maxStart))
 		timeout <-chan time.Time
 		open    = a.streams
 		gone    bool
@@ -126,7 +133,8 @@ func (a *attempt) watch(ctx context.Context) (exit proc.Exit, lingering bool) {
 				a.cancel(ctx, err, limit)
 			}
 		case err := <-a.broken:
-			a.cancel(ctx, err, limit) // whoever read the output is gone
+			a.unheard = err
+			a.cancel(ctx, err, limit)
 		case m := <-a.events:
 			if a.started.IsZero() && m.started {
 				timeout = a.start(ctx, m, limit)

@@ -8,7 +8,6 @@
 package exec
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -67,19 +66,24 @@ func (c Command) grace() time.Duration {
 	return max(c.Grace, time.Second)
 }
 
+// CommandError says what is wrong with a command, before anything is sent.
+type CommandError struct{ Why string }
+
+func (e *CommandError) Error() string { return e.Why }
+
 // check finds what cannot be sent, before anything is.
 func (c Command) check() error {
 	switch {
 	case len(c.Argv) == 0 && c.Script == "":
-		return errors.New("no command to run")
+		return &CommandError{"there is no command to run"}
 	case len(c.Argv) > 0 && c.Script != "":
-		return errors.New("both a command and a script to run")
+		return &CommandError{"there are both a command and a script to run"}
 	case len(c.Argv) > 0 && c.Argv[0] == "":
-		return errors.New("the command's name is empty")
+		return &CommandError{"the command's name is empty"}
 	}
 	for _, s := range append([]string{c.Script, c.Dir}, c.Argv...) {
 		if strings.IndexByte(s, 0) >= 0 {
-			return errors.New("a command line cannot hold a NUL byte")
+			return &CommandError{"a command line cannot hold a NUL byte"}
 		}
 	}
 	for _, v := range c.Env {
@@ -142,7 +146,7 @@ func (e *LostError) Error() string {
 	case e.MasterAlive && e.Started:
 		msg = fmt.Sprintf("the session on %s ended without a report, though the link is up: something there killed it (out of memory, an administrator?)", e.Host)
 	case e.MasterAlive:
-		msg = fmt.Sprintf("the session on %s ended without a word of our shell", e.Host)
+		msg = fmt.Sprintf("%s gave no word of having started our shell", e.Host)
 	default:
 		msg = fmt.Sprintf("the link to %s was lost; what became of the command is unknown", e.Host)
 	}
@@ -165,6 +169,27 @@ func (e *TimeoutError) Error() string {
 	}
 	return fmt.Sprintf("the command ran on %s for %s and was told to end; the host did not confirm that it did", e.Host, e.After)
 }
+
+// OutputError says that what the command wrote could not be passed on: the
+// reader is gone, a disk is full. The command was ended if it still ran. It
+// wraps the error of the writer.
+type OutputError struct {
+	Host string
+	// Ended says that the command was ended for it.
+	Ended bool
+	Err   error
+}
+
+func (e *OutputError) Error() string {
+	msg := fmt.Sprintf("cannot pass on the output of the command on %s: %v", e.Host, e.Err)
+	if e.Ended {
+		msg += "; the command was ended"
+	}
+	return msg
+}
+
+// Unwrap returns the writer's error.
+func (e *OutputError) Unwrap() error { return e.Err }
 
 // CanceledError says that a command was ended because its caller's context
 // ended. It wraps the cause.

@@ -14,7 +14,7 @@ import (
 func TestBootLinesAreSafeEverywhere(t *testing.T) {
 	t.Parallel()
 	for _, boot := range []string{bootPipe, bootTTY} {
-		if _, err := sshcmd.WrapSh(boot, "bivy"); err != nil {
+		if _, err := sshcmd.WrapSh(boot, "sh"); err != nil {
 			t.Error(err)
 		}
 	}

@@ -72,6 +72,9 @@ func merge(out, err marks) marks {
 // trouble is the error that goes with a receipt.
 func (a *attempt) trouble(_ context.Context, r Receipt, e evidence, noise, log string) error {
 	host := a.lease.Host()
+	if a.unheard != nil && r.State != Unknown && r.State != TimedOut {
+		return &OutputError{Host: host, Ended: r.State == Canceled, Err: a.unheard}
+	}
 	switch r.State {
 	case NeverStarted:
 		not := &NotStartedError{Host: host, ExitCode: e.sshCode, Noise: noise}

@@ -46,22 +46,24 @@ type loginEnv struct {
 
 // loginVars returns the login environment of the lease's route: from the
 // sidecar of its master, else by asking the host's login shell. A host that
-// does not answer sensibly is asked once, and gives nothing.
-func loginVars(ctx context.Context, lease *mux.Lease, want Login) ([]EnvVar, error) {
+// does not answer sensibly is asked once, and gives nothing; one that does not
+// even start our shell would not start the command either, so that receipt and
+// error are the command's.
+func loginVars(ctx context.Context, lease *mux.Lease, want Login) ([]EnvVar, Receipt, error) {
 	if want == LoginOff || want == "" {
-		return nil, nil
+		return nil, Receipt{}, nil
 	}
 	file := lease.Sidecar("env-" + string(want))
 	var known loginEnv
 	if data, err := os.ReadFile(file); err == nil && json.Unmarshal(data, &known) == nil && known.Format == 1 {
-		return known.Vars, nil
+		return known.Vars, Receipt{}, nil
 	}
-	known.Format = 1
+	known = loginEnv{Format: 1}
 	// Without -i where an interactive shell hangs or fails without a terminal.
 	for _, flags := range []string{"-li", "-l"} {
-		vars, err := askLogin(ctx, lease, want, flags)
-		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
+		vars, receipt, err := askLogin(ctx, lease, want, flags)
+		if err != nil && (receipt.Started.IsZero() || ctx.Err() != nil) {
+			return nil, receipt, err
 		}
 		zerolog.Ctx(ctx).Debug().Err(err).Str("flags", flags).Int("vars", len(vars)).Msg("asked the login shell for its environment")
 		if len(vars) > 0 {
@@ -74,16 +76,16 @@ func loginVars(ctx context.Context, lease *mux.Lease, want Login) ([]EnvVar, err
 			zerolog.Ctx(ctx).Debug().Err(err).Msg("login environment is not kept")
 		}
 	}
-	return known.Vars, nil
+	return known.Vars, Receipt{}, nil
 }
 
-func askLogin(ctx context.Context, lease *mux.Lease, want Login, flags string) ([]EnvVar, error) {
+func askLogin(ctx context.Context, lease *mux.Lease, want Login, flags string) ([]EnvVar, Receipt, error) {
 	var out limited
-	_, err := RunOn(ctx, lease, Command{
+	receipt, err := RunOn(ctx, lease, Command{
 		Script:  "set -- " + sshcmd.QuoteAll([]string{string(want), flags}) + "\n" + loginEnvScript,
 		Timeout: loginDeadline, Grace: time.Second, Stdout: &out,
 	})
-	return parseLogin(out.Bytes(), want), err
+	return parseLogin(out.Bytes(), want), receipt, err
 }
 
 // parseLogin reads NUL-separated K=V fields behind the mark. What describes

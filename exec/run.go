@@ -57,9 +57,9 @@ func RunOn(ctx context.Context, lease *mux.Lease, c Command) (Receipt, error) {
 	if err := c.check(); err != nil {
 		return Receipt{State: NeverStarted}, err
 	}
-	login, err := loginVars(ctx, lease, c.Login)
+	login, receipt, err := loginVars(ctx, lease, c.Login)
 	if err != nil {
-		return Receipt{State: Canceled}, &CanceledError{Host: lease.Host(), Cause: err}
+		return receipt, err
 	}
 	c.Env = append(login[:len(login):len(login)], c.Env...)
 	deadline := time.Now().Add(lease.Masters().Wait())

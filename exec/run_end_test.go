@@ -125,7 +125,10 @@ func TestRunEndsWithItsReader(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := w.run(c)
-			r.wantCanceled(t, syscall.EPIPE)
+			var output *OutputError
+			if r.State != Canceled || !r.Confirmed || !errors.As(r.err, &output) || !output.Ended || !errors.Is(output, syscall.EPIPE) {
+				t.Errorf("receipt %+v, error %v; want it ended for the writer's error", r.Receipt, r.err)
+			}
 			w.gone()
 		})
 	}
@@ -205,5 +208,17 @@ func TestRunLosesItsSession(t *testing.T) {
 	w.run(Command{Script: "exit 6"}).wantExited(t, 6)
 	if n := w.server.Logins(t); n != 1 {
 		t.Errorf("%d logins, want 1: the link was not lost", n)
+	}
+}
+
+// Output that cannot be passed on is an error even where the command has ended
+// by itself before anybody noticed.
+func TestRunSaysThatOutputWasLost(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sshdtest.Options{})
+	r := w.run(Command{Script: "echo x", Stdout: &brokenWriter{0}})
+	var output *OutputError
+	if !errors.As(r.err, &output) || !errors.Is(output, syscall.EPIPE) {
+		t.Errorf("receipt %+v, error %v; want the writer's error", r.Receipt, r.err)
 	}
 }

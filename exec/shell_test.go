@@ -118,7 +118,7 @@ func (sh shell) start(t testing.TB, o setup) *session {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
 	p, err := proc.Start(ctx, proc.Spec{
-		Args: append(append([]string{}, sh.argv...), "-c", bootPipe, "bivy"),
+		Args: append(append([]string{}, sh.argv...), "-c", bootPipe, "sh"),
 		Dir:  o.dir, Env: []string{"HOME=" + o.home, "PATH=" + path, "TMPDIR=" + t.TempDir(), markVar + "=" + s.mark},
 		Stdin: ends[0], Stdout: ends[3], Stderr: ends[5], Isolation: proc.Session,
 	})

@@ -185,6 +185,7 @@ bivy_main() {
     bivy_mark 'fail dir'
     exit 1
   fi
+  unset OLDPWD # where the login shell stood is nobody's business
   B_top=$$
   bivy_group
   # Caught, not ignored: the command starts with the defaults again, and a

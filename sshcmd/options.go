@@ -2,6 +2,7 @@ package sshcmd
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -92,6 +93,8 @@ func CheckOption(opt string) error {
 		return &OptionError{Option: opt, Reason: "it has no value"}
 	case isFixedKey(strings.ToLower(key)):
 		return &OptionError{Option: opt, Reason: fixed[strings.ToLower(key)]}
+	case slices.Contains([]string{"include", "match", "host"}, strings.ToLower(key)):
+		return &OptionError{Option: opt, Reason: "it belongs in a file; use --ssh-config"}
 	}
 	return nil
 }

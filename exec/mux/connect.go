@@ -174,12 +174,14 @@ func (m *Masters) failedSince(r route, since time.Time) error {
 
 // forgetSidecars removes what belonged to the route's last master.
 func (m *Masters) forgetSidecars(id string) {
-	old, err := filepath.Glob(m.dir.sidecar(id, "x-*"))
-	if err != nil {
-		return
-	}
-	for _, path := range append(old, m.dir.sidecar(id, "log")) {
-		_ = os.Remove(path)
+	for _, kind := range []string{"x-*", "e-*", "log"} {
+		old, err := filepath.Glob(m.dir.sidecar(id, kind))
+		if err != nil {
+			continue
+		}
+		for _, path := range old {
+			_ = os.Remove(path)
+		}
 	}
 }
 
