@@ -3,11 +3,15 @@ package archive
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 	"unicode"
 
 	"bivy/exec/proc"
@@ -182,7 +186,8 @@ type scratch struct {
 }
 
 func (r *Repo) newScratch() (*scratch, error) {
-	dir, err := os.MkdirTemp("", "bivy-snapshot-")
+	sweepScratches()
+	dir, err := os.MkdirTemp("", scratchPrefix+strconv.Itoa(os.Getpid())+"-")
 	if err != nil {
 		return nil, fmt.Errorf("make a temporary directory for the snapshot: %w", err)
 	}
@@ -205,6 +210,32 @@ func (r *Repo) newScratch() (*scratch, error) {
 		"GIT_INDEX_FILE="+dir+"/index",
 	)
 	return x, nil
+}
+
+// scratchPrefix is followed by the process id of the owner.
+const scratchPrefix = "bivy-snapshot-"
+
+// sweepScratches removes what processes of ours left that were killed. A
+// process id that somebody else has by now only delays that.
+func sweepScratches() {
+	old, err := filepath.Glob(filepath.Join(os.TempDir(), scratchPrefix+"*-*"))
+	if err != nil {
+		return
+	}
+	for _, dir := range old {
+		text, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(dir), scratchPrefix), "-")
+		pid, err := strconv.Atoi(text)
+		if err != nil || pid <= 0 || !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+			continue
+		}
+		info, err := os.Lstat(dir)
+		if err != nil || !info.IsDir() {
+			continue
+		}
+		if owner, ok := info.Sys().(*syscall.Stat_t); ok && int(owner.Uid) == os.Getuid() {
+			_ = os.RemoveAll(dir)
+		}
+	}
 }
 
 func (x *scratch) close() error {
