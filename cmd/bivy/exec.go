@@ -44,24 +44,43 @@ argument as it is:
 The exit code is the command's own; 80 to 97 are bivy's (bivy help exit-codes).`
 }
 
-// Run runs the command and passes its exit code on.
+// Run runs the command and passes its exit code on. The receipt is written
+// whatever happens; until the end is known, it says that nothing is.
 func (c *ExecCmd) Run(ctx context.Context, app *App) error {
+	if c.Result != "" {
+		if err := writeResult(c.Result, exec.Receipt{State: exec.Unknown}, nil); err != nil {
+			return err
+		}
+	}
+	receipt, err := c.run(ctx, app)
+	err = exitOf(receipt, outputFailed(err))
+	if c.Result != "" {
+		if resultErr := writeResult(c.Result, receipt, err); resultErr != nil {
+			app.UI.Note("bivy: %v", resultErr)
+		}
+	}
+	if app.UI.JSON && !errors.Is(err, errOutputClosed) {
+		if jsonErr := app.UI.object(receiptJSON(receipt, err)); jsonErr != nil && err == nil {
+			err = jsonErr
+		}
+	}
+	return err
+}
+
+func (c *ExecCmd) run(ctx context.Context, app *App) (exec.Receipt, error) {
+	none := exec.Receipt{State: exec.NeverStarted}
 	cmd, err := c.command(app)
 	if err != nil {
-		return err
+		return none, err
 	}
 	at, err := app.resolve(c.Place)
 	if err != nil {
-		return err
+		return none, err
 	}
-	vars, err := envVars(c.Env)
-	if err != nil {
-		return err
-	}
-	cmd.Dir, cmd.Env = at.dir, append(at.env, vars...)
+	cmd.Dir, cmd.Env = at.dir, append(at.env, envVars(c.Env)...)
 	masters, err := app.Masters()
 	if err != nil {
-		return err
+		return none, err
 	}
 	if c.Stdin {
 		cmd.Stdin = app.UI.In
@@ -73,20 +92,8 @@ func (c *ExecCmd) Run(ctx context.Context, app *App) error {
 	}
 	out := newOutput(app.UI, c.Raw || c.TTY)
 	cmd.Stdout, cmd.Stderr = out.stdout, out.stderr
-	receipt, err := exec.Run(ctx, masters, at.target, cmd)
-	out.end()
-	err = exitOf(receipt, outputClosed(err))
-	if c.Result != "" {
-		if resultErr := writeResult(c.Result, receipt, err); resultErr != nil && err == nil {
-			err = resultErr
-		}
-	}
-	if app.UI.JSON && !errors.Is(err, errOutputClosed) {
-		if jsonErr := app.UI.object(receiptJSON(receipt, err)); jsonErr != nil && err == nil {
-			err = outputClosed(jsonErr)
-		}
-	}
-	return err
+	defer out.end()
+	return exec.Run(ctx, masters, at.target, cmd)
 }
 
 // command checks what is to be run, before anything is.
@@ -99,8 +106,6 @@ func (c *ExecCmd) command(app *App) (exec.Command, error) {
 		return cmd, usagef("give -c SCRIPT or -- CMD, not both")
 	case c.Script == "" && len(app.Command) == 0:
 		return cmd, usagef("give the command behind \"--\", as in: bivy exec WS -- go test ./...")
-	case c.Timeout < 0:
-		return cmd, usagef("--timeout is %s; give a duration such as 90s or 10m", c.Timeout)
 	case c.TTY && app.UI.JSON:
 		return cmd, usagef("-t and --json do not go together: a terminal's output is no JSON")
 	}
@@ -108,7 +113,7 @@ func (c *ExecCmd) command(app *App) (exec.Command, error) {
 }
 
 // envVars reads --env: K=V, or K to take the value from here.
-func envVars(list []string) ([]exec.EnvVar, error) {
+func envVars(list []string) []exec.EnvVar {
 	vars := make([]exec.EnvVar, 0, len(list))
 	for _, item := range list {
 		name, value, ok := strings.Cut(item, "=")
@@ -120,7 +125,7 @@ func envVars(list []string) ([]exec.EnvVar, error) {
 		}
 		vars = append(vars, exec.EnvVar{Name: name, Value: value})
 	}
-	return vars, nil
+	return vars
 }
 
 // hasInput reports whether a file holds something to read that a person may
@@ -175,9 +180,11 @@ func (o *output) end() {
 	}
 }
 
-// outputClosed turns a cancel by a closed stdout into its own error.
-func outputClosed(err error) error {
-	if errors.Is(err, syscall.EPIPE) {
+// outputFailed picks out the output whose reader is gone, which is no failure
+// to speak of.
+func outputFailed(err error) error {
+	var output *exec.OutputError
+	if errors.As(err, &output) && errors.Is(output, syscall.EPIPE) {
 		return errOutputClosed
 	}
 	return err

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"syscall"
 
 	"bivy/archive"
 	"bivy/exec"
@@ -115,11 +117,19 @@ func explain(err error) failure {
 func explainUsage(err error, f *failure) bool {
 	var usage *usageError
 	var env *exec.EnvError
-	if !errors.As(err, &usage) && !errors.As(err, &env) {
+	var command *exec.CommandError
+	if !errors.As(err, &usage) && !errors.As(err, &env) && !errors.As(err, &command) {
 		return false
 	}
 	f.Code, f.Class, f.Hint = exitUsage, "usage", "see: bivy --help"
 	return true
+}
+
+// stdoutClosed reports whether the reader of our stdout was gone when a result
+// was printed.
+func stdoutClosed(err error) bool {
+	var write *fs.PathError
+	return errors.As(err, &write) && write.Path == os.Stdout.Name() && errors.Is(write, syscall.EPIPE)
 }
 
 // explainCommand covers what became of a command.
@@ -129,9 +139,12 @@ func explainCommand(err error, f *failure) bool {
 	var canceled *exec.CanceledError
 	var not *exec.NotStartedError
 	var signaled *signalError
+	var output *exec.OutputError
 	switch {
-	case errors.Is(err, errOutputClosed):
+	case errors.Is(err, errOutputClosed), stdoutClosed(err):
 		f.Code, f.Class = exitOutputClosed, "canceled"
+	case errors.As(err, &output):
+		f.Code, f.Class, f.Host = exitLocal, "local", output.Host
 	case errors.As(err, &timeout):
 		f.Code, f.Class, f.Host = exitTimedOut, "timed_out", timeout.Host
 	case errors.As(err, &canceled):
@@ -203,7 +216,10 @@ func explainWorkspace(err error, f *failure) bool {
 	)
 	switch {
 	case errors.As(err, &missing):
-		f.Code, f.Class, f.Hint = exitNotFound, "not_found", "list them with: bivy ls"
+		f.Code, f.Class = exitNotFound, "not_found"
+		if len(missing.Nearest) > 0 { // else the message says so itself
+			f.Hint = "list all with: bivy ls"
+		}
 	case errors.As(err, &ambiguous):
 		f.Code, f.Class = exitUsage, "usage"
 	case errors.As(err, &exists):

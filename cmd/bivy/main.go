@@ -166,13 +166,14 @@ func takesCommand(kctx *kong.Context, err error) bool {
 }
 
 func newParser(cli *CLI, args []string, helped *bool) (*kong.Kong, error) {
-	parser, err := kong.New(cli,
+	options := append(mappers(),
 		kong.Name("bivy"),
 		kong.Description("Working places on any machine that `ssh HOST` reaches."),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
 		kong.Exit(func(int) { *helped = true }),
 		kong.Vars{"version": "bivy " + version},
 	)
+	parser, err := kong.New(cli, options...)
 	if err != nil {
 		return nil, fmt.Errorf("build the command line: %w", err)
 	}
@@ -199,6 +200,9 @@ func wantsJSON(args []string) bool {
 			return true
 		}
 	}
-	v := os.Getenv("BIVY_JSON")
-	return v == "1" || v == "true" || v == "yes"
+	switch strings.ToLower(os.Getenv("BIVY_JSON")) {
+	case "1", "true", "yes", "on":
+		return true
+	}
+	return false
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"bivy/internal/humane"
+	"bivy/internal/termsafe"
 	"bivy/workspace"
 )
 
@@ -19,8 +20,8 @@ type NewCmd struct {
 
 // Help is the long help.
 func (*NewCmd) Help() string {
-	return `Sends one commit with the tree of --ref and no history: what "git archive" would
-pack. Uncommitted and untracked files, other branches, remotes and hooks stay
+	return `Sends one commit with the tree of --ref and no history, without the paths that
+export-ignore keeps out of "git archive". Uncommitted and untracked files, other branches, remotes and hooks stay
 here. The workspace is an ordinary git repository on a branch of its own name.
 Prints the name of the workspace, and nothing else, on stdout.
 
@@ -57,7 +58,7 @@ func (c *NewCmd) Run(ctx context.Context, app *App) error {
 	if made.Objects > 0 {
 		sent = "sent " + humane.Bytes(made.Sent)
 	}
-	app.UI.Note("bivy: %s is ready in %s on %s (%s)", rec.FullName(), rec.Dir, rec.Host, sent)
+	app.UI.Note("bivy: %s is ready in %s on %s (%s)", rec.FullName(), termsafe.Line(rec.Dir, 300), rec.Host, sent)
 	return app.UI.Result(newFields{
 		Format: 1, recordFields: fieldsOf(rec), SentBytes: made.Sent, SentObjects: made.Objects, LeftOut: made.LeftOut,
 	}, rec.Name+"\n")

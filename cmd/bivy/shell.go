@@ -37,7 +37,7 @@ func (c *ShellCmd) Run(ctx context.Context, app *App) error {
 		Stdin: app.UI.In, Stdout: app.UI.Out, Stderr: app.UI.Err,
 		TTY: &exec.TTY{Local: terminalOrNil(app.UI.In), Term: os.Getenv("TERM")},
 	})
-	return exitOf(receipt, outputClosed(err))
+	return exitOf(receipt, outputFailed(err))
 }
 
 func terminalOrNil(f *os.File) *os.File {

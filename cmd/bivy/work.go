@@ -11,11 +11,33 @@ import (
 // rescueHint names the commands that keep the work, and that lose it.
 func rescueHint(s workspace.Status) string {
 	force := "lose it with: bivy rm --force " + s.Record.FullName().String()
-	if s.CommitCount > 0 && s.Branch != "" {
-		from := sshcmd.QuoteAll([]string{s.Record.Host + ":" + s.Record.Dir, s.Branch + ":refs/bivy/" + s.Record.Name + "/" + s.Branch})
-		return "bring commits home with: git fetch " + from + " — or " + force
+	idle := s
+	idle.Running = nil
+	switch {
+	case idle.Clean():
+		return "end what runs there first, or " + force
+	case s.CommitCount > 0 && s.Branch != "":
+		return "bring commits home with: " + fetchCommand(s) + " — or " + force
 	}
 	return "commit it and bring it home first, or " + force
+}
+
+// fetchCommand is the git command that brings a workspace's branch home, with
+// the ssh flags that the workspace was made with.
+func fetchCommand(s workspace.Status) string {
+	r := s.Record
+	fetch := "git fetch " + sshcmd.QuoteAll([]string{r.Host + ":" + r.Dir, s.Branch + ":refs/bivy/" + r.Name + "/" + s.Branch})
+	flags := []string{"ssh"}
+	if r.SSHConfig != "" {
+		flags = append(flags, "-F", r.SSHConfig)
+	}
+	for _, o := range r.SSHOptions {
+		flags = append(flags, "-o", o)
+	}
+	if len(flags) == 1 {
+		return fetch
+	}
+	return "GIT_SSH_COMMAND=" + sshcmd.Quote(sshcmd.QuoteAll(flags)) + " " + fetch
 }
 
 // workLines lists what a workspace holds that would be lost.
