@@ -269,7 +269,7 @@ func TestErrorsAreSafeAndSayWhatToKnow(t *testing.T) {
 		"gpu1":                           &NotStartedError{Host: "gpu1", Said: said(sshcmd.ClassMuxRefused)},
 		"link to gpu1 was lost":          &LostError{Host: "gpu1", Started: true, Words: evil},
 		"link is up":                     &LostError{Host: "gpu1", Started: true, MasterAlive: true, Words: evil},
-		"no word":                 &LostError{Host: "gpu1", MasterAlive: true},
+		"no word":                        &LostError{Host: "gpu1", MasterAlive: true},
 		"for 3s and was ended":           &TimeoutError{Host: "gpu1", After: 3 * time.Second, Confirmed: true},
 		"did not confirm that it did":    &TimeoutError{Host: "gpu1", After: 3 * time.Second},
 		"before the command started":     &CanceledError{Host: "gpu1"},

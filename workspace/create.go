@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path"
 	"regexp"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"bivy/archive"
 	"bivy/exec/mux"
@@ -45,20 +48,51 @@ type Made struct {
 	LeftOut int
 }
 
-// ExistsError says that a workspace is there already.
+// ExistsError says that a workspace is there already, or unfinished on another
+// host.
 type ExistsError struct{ Record Record }
 
 func (e *ExistsError) Error() string {
+	if e.Record.State == Creating {
+		return fmt.Sprintf("workspace %s is unfinished on %s; repeat `bivy new` with that host to complete it, or remove it",
+			e.Record.FullName(), e.Record.Host)
+	}
 	return fmt.Sprintf("workspace %s exists already, on %s", e.Record.FullName(), e.Record.Host)
+}
+
+// RootError says that a path cannot be the directory for workspaces.
+type RootError struct {
+	// Root is the path as it was given; it may hold anything.
+	Root   string
+	Reason string
+}
+
+func (e *RootError) Error() string {
+	return fmt.Sprintf("cannot use %q as the directory for workspaces: %s", e.Root, e.Reason)
+}
+
+// checkRoot refuses, with *RootError, what our scripts and lists of lines
+// could not hold: control characters (C0, DEL, C1) and what is not UTF-8.
+func checkRoot(root string) error {
+	switch {
+	case !utf8.ValidString(root):
+		return &RootError{Root: root, Reason: "it is not UTF-8"}
+	case strings.ContainsFunc(root, unicode.IsControl):
+		return &RootError{Root: root, Reason: "it holds a control character"}
+	}
+	return nil
 }
 
 // hexID is an object name as git prints it, in either hash.
 var hexID = regexp.MustCompile(`^[0-9a-f]{40}([0-9a-f]{24})?$`)
 
 // Create makes a workspace. It is repeatable: what a cut left half-made under
-// the same name and host is cleaned up and made anew. Errors: archive's for
-// the project, *ExistsError, *BusyError, *Trouble, and those of mux and exec.
+// the same name and host is cleaned up and made anew. Errors: *RootError before
+// anything else, archive's for the project, *ExistsError, *BusyError, *Trouble, and those of mux and exec.
 func (w *Workspaces) Create(ctx context.Context, wish Wish) (Made, error) {
+	if err := checkRoot(wish.Root); err != nil {
+		return Made{}, err
+	}
 	repo, err := archive.Open(ctx, wish.ProjectDir)
 	if err != nil {
 		return Made{}, err
@@ -132,15 +166,11 @@ func (w *Workspaces) send(ctx context.Context, wish Wish, rec Record, snap *arch
 		return Made{}, err
 	}
 	defer lease.Release()
-	vars := []variable{{"W_root", wish.Root}, {"W_project", rec.Project}, {"W_name", rec.Name}, {"W_format", rec.ObjectFormat}}
-	there, err := ask(ctx, lease, lookScript, vars, wish.Root, nil)
+	there, root, err := look(ctx, lease, wish.Root, rec)
 	if err != nil {
 		return Made{}, err
 	}
-	rec.Root = there.one("root")
-	if !strings.HasPrefix(rec.Root, "/") || strings.ContainsAny(rec.Root, "\n\x00") {
-		return Made{}, fmt.Errorf("%s answered with a root that is no absolute path: %s", rec.Host, termsafe.Line(rec.Root, 200))
-	}
+	rec.Root = root
 	rec.Dir = strings.TrimSuffix(rec.Root, "/") + "/" + rec.Project + "/" + rec.Name
 	if there.one("exists") != "" && rec.Created.IsZero() {
 		return Made{}, &Trouble{Host: rec.Host, Kind: "exists", Path: termsafe.Line(rec.Dir, 300)}
@@ -163,6 +193,28 @@ func (w *Workspaces) send(ctx context.Context, wish Wish, rec Record, snap *arch
 	}
 	made.Record.State, made.Record.Updated = Ready, time.Now()
 	return made, w.Registry.Put(made.Record)
+}
+
+// look asks what is on the host already, and where: the answer's root is an
+// absolute path without dot segments. These go as a shell's cd takes them, by
+// the text; the host is then asked about the path without them.
+func look(ctx context.Context, lease *mux.Lease, root string, rec Record) (answer, string, error) {
+	for range 2 {
+		vars := []variable{{"W_root", root}, {"W_project", rec.Project}, {"W_name", rec.Name}, {"W_format", rec.ObjectFormat}}
+		there, err := ask(ctx, lease, lookScript, vars, root, nil)
+		if err != nil {
+			return nil, "", err
+		}
+		got := there.one("root")
+		if !strings.HasPrefix(got, "/") || checkRoot(got) != nil {
+			return nil, "", fmt.Errorf("%s answered with a root that is no usable absolute path: %s", rec.Host, termsafe.Line(got, 200))
+		}
+		root = path.Clean(got)
+		if root == got || root == strings.TrimSuffix(got, "/") {
+			return there, root, nil
+		}
+	}
+	return nil, "", fmt.Errorf("%s answered with another root each time: %s", rec.Host, termsafe.Line(root, 200))
 }
 
 // make streams the pack into the script that builds the workspace.

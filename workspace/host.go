@@ -51,10 +51,12 @@ func (t *Trouble) Error() string {
 		"store":      "could not keep the project's store in " + t.Path,
 		"pack":       "could not take the project's files",
 		"incomplete": "did not get all of the project's files; try again",
-		"clone":      "could not clone the project's store",
+		"clone":      "could not make a repository of the project's store",
 		"branch":     "could not make the branch",
 		"checkout":   "could not check the files out",
 		"rename":     "could not rename the finished directory to " + t.Path,
+		"move":       "could not rename " + t.Path + ", which comes before removing it",
+		"replaced":   "has something else at " + t.Path + " now; look at it and remove it by hand",
 		"remove":     "could not remove all of " + t.Path,
 		"gone":       "has no directory " + t.Path + " any more",
 	}[t.Kind]
@@ -62,7 +64,7 @@ func (t *Trouble) Error() string {
 		what = "could not do its part (" + termsafe.Line(t.Kind, 40) + ")"
 	}
 	msg := t.Host + " " + what
-	if t.Line != "" && t.Kind != "no_git" && t.Kind != "exists" {
+	if t.Line != "" && t.Kind != "no_git" && t.Kind != "exists" && t.Kind != "replaced" {
 		msg += ": " + t.Line
 	}
 	return msg

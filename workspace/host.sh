@@ -4,10 +4,12 @@
 
 # Nothing here may wait for a human or be changed by the account's git config.
 export LC_ALL=C GIT_TERMINAL_PROMPT=0 GIT_LFS_SKIP_SMUDGE=1 GIT_OPTIONAL_LOCKS=0
-unset CDPATH GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE GIT_OBJECT_DIRECTORY GIT_ALTERNATE_OBJECT_DIRECTORIES
+unset CDPATH GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE GIT_OBJECT_DIRECTORY GIT_ALTERNATE_OBJECT_DIRECTORIES \
+  GIT_DEFAULT_HASH GIT_DEFAULT_REF_FORMAT
 bivy_git() {
   git -c core.hooksPath=/dev/null -c core.fsmonitor=false -c gc.auto=0 -c maintenance.auto=false \
-    -c advice.detachedHead=false -c init.defaultBranch=main "$@"
+    -c advice.detachedHead=false -c init.defaultBranch=main \
+    -c init.defaultObjectFormat=sha1 -c init.defaultRefFormat=files "$@"
 }
 
 bivy_trouble() {

@@ -11,13 +11,16 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"bivy/internal/atomicfile"
+	"bivy/sshcmd"
 )
 
 // Format is the number in the `format` field of the files that this version
@@ -161,6 +164,9 @@ func (r *Registry) Put(rec Record) error {
 			return fmt.Errorf("write the record of %s: %w", ref, err)
 		}
 	}
+	if err := rec.check(); err != nil {
+		return fmt.Errorf("write the record of %s: %w", ref, err)
+	}
 	var newer *FormatError
 	if _, err := r.read(ref); errors.As(err, &newer) && newer.Format > Format {
 		return err
@@ -170,11 +176,11 @@ func (r *Registry) Put(rec Record) error {
 	if rec.Created.IsZero() {
 		rec.Created = rec.Updated
 	}
-	path := r.file(ref)
-	if err := atomicfile.PrivateDir(filepath.Dir(path)); err != nil {
+	file := r.file(ref)
+	if err := atomicfile.PrivateDir(filepath.Dir(file)); err != nil {
 		return fmt.Errorf("write the record of %s: %w", ref, err)
 	}
-	return writeJSON(path, rec)
+	return writeJSON(file, rec)
 }
 
 // Delete removes the record; one that is not there is no error. The name of
@@ -224,14 +230,35 @@ func (r *Registry) names() ([]Ref, error) {
 
 func (r *Registry) read(ref Ref) (Record, error) {
 	var rec Record
-	path := r.file(ref)
-	if err := readJSON(path, &rec); err != nil {
+	file := r.file(ref)
+	if err := readJSON(file, &rec); err != nil {
 		return Record{}, err
 	}
 	if rec.FullName() != ref {
-		return Record{}, &UnreadableError{File: path, Err: fmt.Errorf("it is the record of %s", rec.FullName())}
+		return Record{}, &UnreadableError{File: file, Err: fmt.Errorf("it is the record of %s", rec.FullName())}
+	}
+	if err := rec.check(); err != nil {
+		return Record{}, &UnreadableError{File: file, Err: err}
 	}
 	return rec, nil
+}
+
+// check refuses what no record of ours holds: ssh gets the host, and rm the
+// directory.
+func (r Record) check() error {
+	if _, err := sshcmd.ParseHost(r.Host); err != nil {
+		return err
+	}
+	if r.Dir == "" {
+		return nil
+	}
+	if !path.IsAbs(r.Dir) || path.Clean(r.Dir) != r.Dir || strings.ContainsFunc(r.Dir, unicode.IsControl) {
+		return fmt.Errorf("its directory %q is no plain absolute path", r.Dir)
+	}
+	if !strings.HasSuffix(r.Dir, "/"+r.Project+"/"+r.Name) {
+		return fmt.Errorf("its directory %q does not end in /%s/%s", r.Dir, r.Project, r.Name)
+	}
+	return nil
 }
 
 // readJSON reads a file of the registry. Errors are *UnreadableError.

@@ -28,7 +28,7 @@ func open(t *testing.T) (*workspace.Registry, string) {
 func record(project, name string) workspace.Record {
 	return workspace.Record{
 		ID: workspace.NewID(), Project: project, Name: name, ProjectDir: "/src/" + project,
-		Host: "gpu1", SSHOptions: []string{"Port=22"}, Root: "/home/me/bivy", Dir: "/home/me/bivy/" + name,
+		Host: "gpu1", SSHOptions: []string{"Port=22"}, Root: "/home/me/bivy", Dir: "/home/me/bivy/" + project + "/" + name,
 		Snapshot: strings.Repeat("a", 40), Source: strings.Repeat("b", 40), Ref: "HEAD", Branch: "main",
 		ObjectFormat: "sha1", State: workspace.Creating,
 	}
@@ -96,7 +96,7 @@ func TestRecordOnDisk(t *testing.T) {
 	want := map[string]any{
 		"format": 1.0, "id": "0123456789abcdef", "project": "api", "name": "fix-1", "project_dir": "/src/api",
 		"host": "gpu1", "ssh_config": "/etc/x<y>&z", "ssh_options": []any{"Port=22"}, "root": "/home/me/bivy",
-		"dir": "/home/me/bivy/fix-1", "snapshot": strings.Repeat("a", 40), "source": strings.Repeat("b", 40),
+		"dir": "/home/me/bivy/api/fix-1", "snapshot": strings.Repeat("a", 40), "source": strings.Repeat("b", 40),
 		"ref": "HEAD", "branch": "main", "object_format": "sha1", "state": "creating", "created": "2026-01-02T03:04:05Z",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -25,9 +25,12 @@ func (e *WorkError) Error() string {
 	add(s.UntrackedCount, "untracked file", "untracked files")
 	add(s.CommitCount, "commit that exists nowhere else", "commits that exist nowhere else")
 	add(s.Stashes, "stash", "stashes")
-	add(len(s.Running), "running process", "running processes")
+	add(s.RunningCount, "running process", "running processes")
 	if s.NotARepository {
 		has = append(has, "files but no git repository")
+	}
+	if len(s.Unknown) > 0 {
+		has = append(has, "what git there cannot tell about ("+s.Unknown[0]+")")
 	}
 	return fmt.Sprintf("workspace %s has %s", s.Record.FullName(), strings.Join(has, ", "))
 }

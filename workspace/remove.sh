@@ -11,8 +11,9 @@ W_gone=$W_parent/.gone-$W_id
 bivy_free() {
   case $1 in *"
 running="*|*"
+unknown="*|*"
 norepo="*) return 1 ;; esac
-  for W_zero in changed_count untracked_count stash_count; do
+  for W_zero in running_count changed_count untracked_count stash_count; do
     case $1 in *"
 $W_zero=0
 "*) ;; *) return 1 ;; esac
@@ -20,14 +21,22 @@ $W_zero=0
   case $1 in *"
 commit_count=0
 "*) return 0 ;; esac
+  # Where the commits could not be counted, the tips tell nothing either.
+  case $1 in *"
+commit_count="[1-9]*) ;; *) return 1 ;; esac
   [ -n "$W_known" ] || return 1
+  W_tips=0
   while read -r W_line; do
     case $W_line in
-      tip=*) case $W_known in *" ${W_line#tip=} "*) ;; *) return 1 ;; esac ;;
+      tip=*)
+        W_tips=$((W_tips + 1))
+        case $W_known in *" ${W_line#tip=} "*) ;; *) return 1 ;; esac
+        ;;
     esac
   done <<EOF
 $1
 EOF
+  [ "$W_tips" -gt 0 ]
 }
 
 # Answers whether one of the processes is alive.
@@ -38,7 +47,11 @@ bivy_any() {
   return 1
 }
 
-if [ -d "$W_dir" ] && [ ! -L "$W_dir" ]; then
+# What lies behind a link, or was put in the directory's place, is not ours.
+if [ -L "$W_dir" ] || { [ -e "$W_dir" ] && [ ! -d "$W_dir" ]; }; then
+  bivy_trouble replaced
+fi
+if [ -d "$W_dir" ]; then
   if [ "$W_force" != 1 ]; then
     W_report=$(bivy_inspect)
     printf '%s\n' "$W_report"
@@ -50,8 +63,10 @@ $W_report
   # Forced: what runs there is ended first, so that it does not go on in a
   # directory without a name. TERM, a moment, KILL.
   if [ "$W_force" = 1 ]; then
-    W_pids=$(bivy_inspect | sed -n 's/^running=\([0-9][0-9]*\) .*/\1/p')
+    W_only=running W_limit=1000000
     for W_signal in TERM KILL; do
+      # Asked anew each time: what was told to end may have started others.
+      W_pids=$(bivy_inspect | sed -n 's/^running=\([0-9][0-9]*\) .*/\1/p')
       for W_pid in $W_pids; do kill -$W_signal "$W_pid" 2>/dev/null; done
       W_left=5
       while [ "$W_left" -gt 0 ] && bivy_any "$W_pids"; do sleep 1; W_left=$((W_left - 1)); done
@@ -60,7 +75,7 @@ $W_report
   # The directory gets a name that says it is going, in one rename: a cut
   # leaves a whole workspace or rubbish, never half a workspace.
   rm -rf "$W_gone"
-  mv "$W_dir" "$W_gone" || bivy_trouble rename
+  mv "$W_dir" "$W_gone" || bivy_trouble move
 fi
 cd / || exit 1
 # Files that a build made read-only sit in directories that may be, too.

@@ -31,7 +31,9 @@ type Status struct {
 	Record Record
 	// Branch is empty where HEAD is detached.
 	Branch, Head string
-	// Changed and Untracked are lines of git's short status.
+	// Changed and Untracked are lines of git's short status, those of linked
+	// worktrees included. A changed line that starts with S, s or h is a file
+	// that git was told not to look at, by git-ls-files(1)'s letter.
 	Changed, Untracked           []string
 	ChangedCount, UntrackedCount int
 	Stashes                      int
@@ -40,8 +42,12 @@ type Status struct {
 	CommitCount int
 	// Behind counts the commits that the project's ref has gained here since;
 	// -1 where the project or the ref is not there any more.
-	Behind  int
-	Running []Process
+	Behind       int
+	Running      []Process
+	RunningCount int
+	// Unknown says what could not be found out, mostly in git's words; it may
+	// hide anything, and so stands in the way like work.
+	Unknown []string
 	// DiskKiB is the size in KiB; -1 where it was not asked for.
 	DiskKiB int64
 	// NotARepository says that the directory is there and git's is not.
@@ -53,7 +59,7 @@ type Status struct {
 // Clean reports whether nothing would be lost with the workspace.
 func (s Status) Clean() bool {
 	return s.ChangedCount == 0 && s.UntrackedCount == 0 && s.Stashes == 0 && s.CommitCount == 0 &&
-		len(s.Running) == 0 && !s.NotARepository
+		s.RunningCount == 0 && !s.NotARepository && len(s.Unknown) == 0
 }
 
 // Status asks the host what a workspace holds, in one round trip.
@@ -86,6 +92,7 @@ func inspectVars(rec Record, disk bool) []variable {
 		{"W_snapshot", rec.Snapshot},
 		{"W_limit", strconv.Itoa(maxListed)},
 		{"W_disk", "0"},
+		{"W_only", ""},
 	}
 	if disk {
 		vars[3].value = "1"
@@ -101,6 +108,9 @@ func statusOf(rec Record, a answer) Status {
 		Changed: safeList(a["changed"]), Untracked: safeList(a["untracked"]),
 		NotARepository: a.one("norepo") != "", DiskKiB: -1, tips: safeList(a["tip"]),
 	}
+	if lines := a["unknown"]; len(lines) > 0 {
+		s.Unknown = safeList(lines[:min(len(lines), maxListed)])
+	}
 	for _, line := range a["commit"] {
 		id, subject, _ := strings.Cut(line, " ")
 		s.Commits = append(s.Commits, Commit{ID: termsafe.Line(id, 64), Subject: termsafe.Line(subject, 200)})
@@ -111,6 +121,10 @@ func statusOf(rec Record, a answer) Status {
 		if err == nil {
 			s.Running = append(s.Running, Process{PID: n, Command: termsafe.Line(strings.TrimSpace(command), 200)})
 		}
+	}
+	s.RunningCount = len(s.Running)
+	if n, err := strconv.Atoi(a.one("running_count")); err == nil {
+		s.RunningCount = max(s.RunningCount, n)
 	}
 	if n, err := strconv.ParseInt(a.one("disk_kib"), 10, 64); err == nil {
 		s.DiskKiB = n
