@@ -47,7 +47,7 @@ func (w *world) nothingHalfMade() {
 // TestHalfMade kills bivy while the host works on a new workspace; repeating
 // the command completes it.
 func TestHalfMade(t *testing.T) {
-	for _, step := range []string{"clone", "reset"} {
+	for _, step := range []string{"symbolic-ref", "reset"} {
 		t.Run(step, func(t *testing.T) {
 			onBoth(t, hostOptions{}, func(t *testing.T, w *world) { halfMade(t, w, step) })
 		})

@@ -43,7 +43,7 @@ if [ -r /proc/self/stat ]; then
   bivy_running
 else
   # lsof is part of macOS; -a joins the conditions, +d would not descend.
-  W_lsof=$(lsof -a -d cwd -Fpcn 2>/dev/null) || W_lsof=
+  W_lsof=$(lsof -a -d cwd -Fpcn 2>/dev/null) || :
   W_pid= W_cmd=
   while read -r W_line; do
     case $W_line in

@@ -11,16 +11,13 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"bivy/internal/atomicfile"
-	"bivy/sshcmd"
 )
 
 // Format is the number in the `format` field of the files that this version
@@ -241,24 +238,6 @@ func (r *Registry) read(ref Ref) (Record, error) {
 		return Record{}, &UnreadableError{File: file, Err: err}
 	}
 	return rec, nil
-}
-
-// check refuses what no record of ours holds: ssh gets the host, and rm the
-// directory.
-func (r Record) check() error {
-	if _, err := sshcmd.ParseHost(r.Host); err != nil {
-		return err
-	}
-	if r.Dir == "" {
-		return nil
-	}
-	if !path.IsAbs(r.Dir) || path.Clean(r.Dir) != r.Dir || strings.ContainsFunc(r.Dir, unicode.IsControl) {
-		return fmt.Errorf("its directory %q is no plain absolute path", r.Dir)
-	}
-	if !strings.HasSuffix(r.Dir, "/"+r.Project+"/"+r.Name) {
-		return fmt.Errorf("its directory %q does not end in /%s/%s", r.Dir, r.Project, r.Name)
-	}
-	return nil
 }
 
 // readJSON reads a file of the registry. Errors are *UnreadableError.

@@ -30,7 +30,7 @@ func (e *WorkError) Error() string {
 		has = append(has, "files but no git repository")
 	}
 	if len(s.Unknown) > 0 {
-		has = append(has, "what git there cannot tell about ("+s.Unknown[0]+")")
+		has = append(has, "something that git there cannot read ("+s.Unknown[0]+")")
 	}
 	return fmt.Sprintf("workspace %s has %s", s.Record.FullName(), strings.Join(has, ", "))
 }

@@ -118,7 +118,8 @@ func explainUsage(err error, f *failure) bool {
 	var usage *usageError
 	var env *exec.EnvError
 	var command *exec.CommandError
-	if !errors.As(err, &usage) && !errors.As(err, &env) && !errors.As(err, &command) {
+	var root *workspace.RootError
+	if !errors.As(err, &usage) && !errors.As(err, &env) && !errors.As(err, &command) && !errors.As(err, &root) {
 		return false
 	}
 	f.Code, f.Class, f.Hint = exitUsage, "usage", "see: bivy --help"
@@ -246,6 +247,8 @@ func troubleCode(t *workspace.Trouble) (int, string) {
 	switch {
 	case t.Kind == "exists":
 		return exitNotFound, "exists"
+	case t.Kind == "replaced":
+		return exitProtected, "protected"
 	case t.Kind == "gone":
 		return exitNotFound, "not_found"
 	case t.Lacks():

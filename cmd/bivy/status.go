@@ -31,6 +31,8 @@ type statusFields struct {
 	Commits        []workspace.Commit  `json:"commits"`
 	Behind         *int                `json:"behind"`
 	Running        []workspace.Process `json:"running"`
+	RunningCount   int                 `json:"running_count"`
+	Unknown        []string            `json:"unknown"`
 	DiskBytes      int64               `json:"disk_bytes"`
 }
 
@@ -61,7 +63,7 @@ func statusJSON(s workspace.Status) statusFields {
 		Format: 1, recordFields: fieldsOf(s.Record), BranchNow: s.Branch, Head: s.Head, Clean: s.Clean(),
 		Changed: some(s.Changed), ChangedCount: s.ChangedCount,
 		Untracked: some(trimmed(s.Untracked, "?? ")), UntrackedCount: s.UntrackedCount,
-		Stashes: s.Stashes, Ahead: s.CommitCount, Commits: some(s.Commits), Running: some(s.Running), DiskBytes: s.DiskKiB * 1024,
+		Stashes: s.Stashes, Ahead: s.CommitCount, Commits: some(s.Commits), Running: some(s.Running), RunningCount: s.RunningCount, Unknown: some(s.Unknown), DiskBytes: s.DiskKiB * 1024,
 	}
 	if s.Behind >= 0 {
 		f.Behind = &s.Behind

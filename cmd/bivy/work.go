@@ -12,7 +12,7 @@ import (
 func rescueHint(s workspace.Status) string {
 	force := "lose it with: bivy rm --force " + s.Record.FullName().String()
 	idle := s
-	idle.Running = nil
+	idle.Running, idle.RunningCount = nil, 0
 	switch {
 	case idle.Clean():
 		return "end what runs there first, or " + force
@@ -61,8 +61,13 @@ func workLines(s workspace.Status) []string {
 	if s.Stashes > 0 {
 		lines = append(lines, fmt.Sprintf("stashes: %d", s.Stashes))
 	}
+	running := make([]string, 0, len(s.Running))
 	for _, p := range s.Running {
-		lines = append(lines, fmt.Sprintf("running: %d %s", p.PID, p.Command))
+		running = append(running, fmt.Sprintf("%d %s", p.PID, p.Command))
+	}
+	list("running", s.RunningCount, running)
+	for _, why := range s.Unknown {
+		lines = append(lines, "unknown: "+why)
 	}
 	return lines
 }
