@@ -138,15 +138,15 @@ bivy_reap() {
 # status. (In a command substitution bash keeps silent, in a pipe it does not,
 # unless it is in POSIX mode, as it is when it is called sh.)
 bivy_wait() {
-  trap : HUP INT QUIT TERM PIPE
+  trap '' HUP INT QUIT TERM PIPE
   [ -z "$BASH_VERSION" ] || set +o posix
   # The redirections stand inside: mksh speaks while those outside are in force.
-  (exec <&3 >&4 2>&5 3<&- 4>&- 5>&-; trap - USR1; bivy_child "$@")
+  (exec <&3 >&4 2>&5 3<&- 4>&- 5>&-; trap - HUP INT QUIT TERM PIPE USR1; bivy_child "$@")
   echo "=$?"
 }
 
 bivy_evidence() {
-  # Ignored, since one that is caught ends read early, without the status.
+  # One that is caught would end read early, without the status.
   trap '' HUP INT QUIT TERM PIPE
   B_code= B_said=
   while read -r B_line; do
@@ -188,10 +188,11 @@ bivy_main() {
   unset OLDPWD # where the login shell stood is nobody's business
   B_top=$$
   bivy_group
-  # Caught, not ignored: the command starts with the defaults again, and a
-  # signal to the group leaves us alive to tell what became of it.
+  # A signal to the group leaves us alive to tell what became of the command,
+  # which starts with the defaults again. Ignored, not caught: bash that catches
+  # INT while it waits now and then reports 130 for whatever it waited for.
   B_ended=0
-  trap : HUP INT QUIT TERM PIPE
+  trap '' HUP INT QUIT TERM PIPE
   trap 'B_ended=1' USR1
   # When a terminal's link is lost the kernel tells only us, its leader, and
   # the others when we are gone.
