@@ -22,6 +22,10 @@ import (
 // DefaultGrace is the time between TERM and KILL when a command is ended.
 const DefaultGrace = 5 * time.Second
 
+// LoginShell is a script that becomes the account's own shell, as a login
+// shell. -l alone is what all of them take, csh too.
+const LoginShell = `exec "${SHELL:-/bin/sh}" -l`
+
 // Command is what to run on the host.
 type Command struct {
 	// Argv is run without a shell; Script, instead, by the host's /bin/sh.

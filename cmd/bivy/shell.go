@@ -13,10 +13,6 @@ type ShellCmd struct {
 	LoginEnv string `name:"login-env" enum:"off,path,full" default:"off" hidden:""`
 }
 
-// loginShell runs the account's own shell as a login shell. -l alone is what
-// all of them take, csh too.
-const loginShell = `exec "${SHELL:-/bin/sh}" -l`
-
 // Run opens the shell and passes its exit code on.
 func (c *ShellCmd) Run(ctx context.Context, app *App) error {
 	if app.UI.JSON {
@@ -33,7 +29,7 @@ func (c *ShellCmd) Run(ctx context.Context, app *App) error {
 	// A person sits here: editors and pagers are wanted.
 	env := at.env[len(quietEnv()):]
 	receipt, err := exec.Run(ctx, masters, at.target, exec.Command{
-		Script: loginShell, Dir: at.dir, Env: env, Login: exec.Login(c.LoginEnv),
+		Script: exec.LoginShell, Dir: at.dir, Env: env, Login: exec.Login(c.LoginEnv),
 		Stdin: app.UI.In, Stdout: app.UI.Out, Stderr: app.UI.Err,
 		TTY: &exec.TTY{Local: terminalOrNil(app.UI.In), Term: os.Getenv("TERM")},
 	})
