@@ -113,7 +113,7 @@ func checkRepoError(t *testing.T, err error, reason archive.Reason, says string)
 
 func TestOpenUnreadable(t *testing.T) {
 	if os.Geteuid() == 0 {
-		// Permissions do not hold root back; CI also runs as a plain user.
+		// Permissions do not hold root back; a run as a plain user tests it.
 		t.Skip("root can read everything")
 	}
 	home(t, "")

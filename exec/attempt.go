@@ -80,7 +80,7 @@ func (a *attempt) run(ctx context.Context) (Receipt, error) {
 	case a.unheard = <-a.broken: // the last words failed to be written
 	default:
 	}
-	return a.receipt(ctx, exit, lingering)
+	return a.receipt(exit, lingering)
 }
 
 func (a *attempt) session(tty bool) sshcmd.Session {

@@ -119,7 +119,7 @@ func (e *NotStartedError) Error() string {
 		return fmt.Sprintf("%s has no directory %s that can be entered", e.Host, termsafe.Line(e.Dir, 200))
 	}
 	msg := fmt.Sprintf("%s did not start /bin/sh for us (status %d)", e.Host, e.ExitCode)
-	if line := lastLine(e.Noise); line != "" {
+	if line := termsafe.LastLine(e.Noise); line != "" {
 		return msg + "; it said: " + termsafe.Line(line, 300)
 	}
 	return msg
@@ -154,7 +154,7 @@ func (e *LostError) Error() string {
 	default:
 		msg = fmt.Sprintf("the link to %s was lost; what became of the command is unknown", e.Host)
 	}
-	if line := lastLine(e.Words); line != "" {
+	if line := termsafe.LastLine(e.Words); line != "" {
 		msg += "; ssh said: " + termsafe.Line(line, 300)
 	}
 	return msg
@@ -217,8 +217,3 @@ func (e *CanceledError) Error() string {
 
 // Unwrap returns the cause.
 func (e *CanceledError) Unwrap() error { return e.Cause }
-
-func lastLine(s string) string {
-	s = strings.TrimSpace(s)
-	return strings.TrimSpace(s[strings.LastIndexByte(s, '\n')+1:])
-}

@@ -1,16 +1,16 @@
 package exec
 
 import (
-	"context"
 	"time"
 
 	"bivy/exec/proc"
+	"bivy/internal/termsafe"
 	"bivy/sshcmd"
 )
 
 // receipt gathers the evidence after the end and turns it into a receipt, and
 // into an error wherever the command did not simply run to its end.
-func (a *attempt) receipt(ctx context.Context, exit proc.Exit, lingering bool) (Receipt, error) {
+func (a *attempt) receipt(exit proc.Exit, lingering bool) (Receipt, error) {
 	log := words(a.log)
 	m, stdoutBytes := a.stdout.state()
 	noise := a.stdout.noiseText()
@@ -19,7 +19,7 @@ func (a *attempt) receipt(ctx context.Context, exit proc.Exit, lingering bool) (
 		var onErr marks
 		onErr, stderrBytes = a.stderr.state()
 		m = merge(m, onErr)
-		if lastLine(noise) == "" {
+		if termsafe.LastLine(noise) == "" {
 			noise = a.stderr.noiseText()
 		}
 	}
@@ -51,7 +51,7 @@ func (a *attempt) receipt(ctx context.Context, exit proc.Exit, lingering bool) (
 		r.Signal = m.signal
 	case NeverStarted, TimedOut, Canceled, Unknown:
 	}
-	return r, a.trouble(ctx, r, e, noise, log)
+	return r, a.trouble(r, e, noise, log)
 }
 
 // merge takes the marks of both streams together: each may have reached us
@@ -70,7 +70,7 @@ func merge(out, err marks) marks {
 }
 
 // trouble is the error that goes with a receipt.
-func (a *attempt) trouble(_ context.Context, r Receipt, e evidence, noise, log string) error {
+func (a *attempt) trouble(r Receipt, e evidence, noise, log string) error {
 	host := a.lease.Host()
 	if a.unheard != nil && r.State != Unknown && r.State != TimedOut {
 		return &OutputError{Host: host, Ended: r.State == Canceled, Err: a.unheard}

@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -16,6 +15,7 @@ import (
 
 	"bivy/exec/proc"
 	"bivy/internal/atomicfile"
+	"bivy/internal/termsafe"
 	"bivy/sshcmd"
 )
 
@@ -30,7 +30,7 @@ type LoginTimeoutError struct {
 
 func (e *LoginTimeoutError) Error() string {
 	msg := fmt.Sprintf("no login on %s after %s", e.Host, e.After.Round(time.Millisecond))
-	if last := lastLine(e.Words); last != "" {
+	if last := termsafe.LastLine(e.Words); last != "" {
 		msg += "; last words: " + last
 	}
 	return msg
@@ -108,23 +108,19 @@ func (m *Masters) login(ctx context.Context, r route) error {
 func (m *Masters) features(ctx context.Context) (sshcmd.Features, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, configDeadline, errors.New("ssh -V gave no answer"))
 	defer cancel()
-	all := sshcmd.Features{ForkAfterAuthentication: true, SetEnv: true}
-	known := func(f sshcmd.Features) (bool, error) {
-		exit, err := proc.Run(ctx, proc.Spec{Args: sshcmd.ProbeArgs(m.cfg.SSH, f), Env: m.cfg.Env, Isolation: proc.Session})
+	for f, more := sshcmd.AllFeatures(), true; more; {
+		var words proc.Tail
+		exit, err := proc.Run(ctx, proc.Spec{Args: sshcmd.ProbeArgs(m.cfg.SSH, f), Env: m.cfg.Env, Stderr: &words, Isolation: proc.Session})
 		if err != nil {
-			return false, fmt.Errorf("ask %s for its version: %w", m.cfg.SSH[0], err)
+			return sshcmd.Features{}, fmt.Errorf("ask %s for its version: %w", m.cfg.SSH[0], err)
 		}
-		return exit.OK(), nil
+		if exit.OK() {
+			return f, nil
+		}
+		f, more = f.Without(words.String())
 	}
-	if ok, err := known(all); ok || err != nil {
-		return all, err
-	}
-	fork, err := known(sshcmd.Features{ForkAfterAuthentication: true})
-	if err != nil {
-		return sshcmd.Features{}, err
-	}
-	env, err := known(sshcmd.Features{SetEnv: true})
-	return sshcmd.Features{ForkAfterAuthentication: fork, SetEnv: env}, err
+	// It fails for another reason, which the login will tell.
+	return sshcmd.Features{}, nil
 }
 
 // failure is the last failed login of a route, shared by all processes.
@@ -183,9 +179,4 @@ func (m *Masters) forgetSidecars(id string) {
 			_ = os.Remove(path)
 		}
 	}
-}
-
-func lastLine(words string) string {
-	words = strings.TrimSpace(words)
-	return strings.TrimSpace(words[strings.LastIndexByte(words, '\n')+1:])
 }

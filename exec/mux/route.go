@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -148,11 +149,11 @@ func stamps(configFile string, read []string) []fileStamp {
 		if rest, ok := strings.CutPrefix(f, "~/"); ok {
 			f = filepath.Join(homeDir(), rest)
 		}
-		if contains(files, f) {
+		if slices.Contains(files, f) {
 			continue
 		}
 		files = append(files, f)
-		if dir := filepath.Dir(f); !contains(files, dir) {
+		if dir := filepath.Dir(f); !slices.Contains(files, dir) {
 			files = append(files, dir)
 		}
 	}
@@ -183,15 +184,6 @@ func homeDir() string {
 		return "/"
 	}
 	return u.HomeDir
-}
-
-func contains(list []string, s string) bool {
-	for _, have := range list {
-		if have == s {
-			return true
-		}
-	}
-	return false
 }
 
 // withoutDebug drops the lines that -v adds to ssh's own words.

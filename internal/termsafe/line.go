@@ -111,3 +111,10 @@ func sequenceIn(s string) int {
 	}
 	return len(s)
 }
+
+// LastLine returns the last line of s that is not blank, without the space
+// around it; nothing else is changed.
+func LastLine(s string) string {
+	s = strings.TrimSpace(s)
+	return strings.TrimSpace(s[strings.LastIndexByte(s, '\n')+1:])
+}

@@ -292,3 +292,11 @@ func TestText(t *testing.T) {
 		})
 	}
 }
+
+func TestLastLine(t *testing.T) {
+	for in, want := range map[string]string{"": "", "\n \n": "", "a": "a", "a\n b \n\n": "b", "a\r\nb\r\n": "b"} {
+		if got := LastLine(in); got != want {
+			t.Errorf("LastLine(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
