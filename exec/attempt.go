@@ -9,6 +9,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"bivy/exec/frame"
 	"bivy/exec/mux"
 	"bivy/exec/proc"
 	"bivy/sshcmd"
@@ -84,7 +85,7 @@ func (a *attempt) run(ctx context.Context) (Receipt, error) {
 }
 
 func (a *attempt) session(tty bool) sshcmd.Session {
-	boot := bootPipe
+	boot := frame.Boot
 	if tty {
 		boot = bootTTY
 	}

@@ -3,27 +3,21 @@ package exec
 import (
 	_ "embed"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
+	"bivy/exec/frame"
 	"bivy/sshcmd"
 )
 
 //go:embed supervisor.sh
 var supervisor string
 
-// The remote command lines are constants made of words that every login shell
-// passes on. Both read one line with the length of the frame and then exactly
-// that many bytes, so that what follows on stdin is the command's own. sh's
-// read takes a byte at a time; dd with fullblock takes the rest at once, and
-// where dd lacks it (it then fails before it reads), a byte at a time.
 const (
-	bootPipe = `read -r n && eval "$(dd iflag=fullblock bs=$n count=1 2>/dev/null || dd bs=1 count=$n 2>/dev/null)"`
 	// bootTTY first makes the terminal pass bytes as they are, then says
 	// that it is ready: what arrives earlier would be echoed, or cut to 4 KiB
 	// lines by the kernel.
-	bootTTY = `B_stty=$(stty -g) && stty raw -echo && printf "[bivy:ready]" && ` + bootPipe
+	bootTTY = `B_stty=$(stty -g) && stty raw -echo && printf "[bivy:ready]" && ` + frame.Boot
 
 	readyMark = "[bivy:ready]"
 )
@@ -75,12 +69,11 @@ const (
 	modeTTY   mode = "tty"   // the terminal
 )
 
-// frame builds what is sent first on stdin: a length, a newline, and so many
+// commandFrame builds what is sent first on stdin: a length, a newline, and so many
 // bytes of shell text.
-func frame(c Command, nonce string, m mode) []byte {
+func commandFrame(c Command, nonce string, m mode) []byte {
 	var b strings.Builder
-	b.WriteString("{\n")
-	b.WriteString(withoutComments(supervisor))
+	b.WriteString(frame.Strip(supervisor))
 	fmt.Fprintf(&b, "B_nonce=%s B_mode=%s B_grace=%d B_dir=%s\n",
 		nonce, m, int(c.grace().Seconds()), sshcmd.Quote(c.Dir))
 	b.WriteString("bivy_env() {\n:\n")
@@ -95,8 +88,8 @@ func frame(c Command, nonce string, m mode) []byte {
 		// command line it cannot be one.
 		argv = append([]string{"/bin/sh", "-c", `"$0" "$@"`}, argv...)
 	}
-	b.WriteString("}\nbivy_main " + sshcmd.QuoteAll(argv) + "\n}\n")
-	return framed(b.String())
+	b.WriteString("}\nbivy_main " + sshcmd.QuoteAll(argv) + "\n")
+	return frame.Pack(b.String())
 }
 
 // reapFrame builds what ends, from another session, the command of a start
@@ -106,12 +99,8 @@ func reapFrame(m marks, grace time.Duration) []byte {
 	if boot == "" {
 		boot = "-"
 	}
-	return framed(fmt.Sprintf("{\n%sB_grace=%d\nbivy_reap %d %s 2>/dev/null\n}\n",
-		withoutComments(supervisor), int(grace.Seconds()), m.pid, sshcmd.Quote(boot)))
-}
-
-func framed(script string) []byte {
-	return []byte(strconv.Itoa(len(script)) + "\n" + script)
+	return frame.Pack(fmt.Sprintf("%sB_grace=%d\nbivy_reap %d %s 2>/dev/null\n",
+		frame.Strip(supervisor), int(grace.Seconds()), m.pid, sshcmd.Quote(boot)))
 }
 
 // scriptArgv returns the argv that runs a script by the host's /bin/sh. A long
@@ -128,18 +117,4 @@ func scriptArgv(b *strings.Builder, script, nonce string) []string {
 	end := "bivy-end-" + nonce
 	fmt.Fprintf(b, "B_here=1\nexec 3<<'%s'\n%s\n%s\n", end, script, end)
 	return []string{"/bin/sh", "-c", "set -- \"$(cat <&9)\"; exec 9<&-; [ -n \"$1\" ] || exit 126; eval \"set --\n$1\"", "sh"}
-}
-
-// withoutComments drops the comment lines and the indentation of a shell
-// script without here documents of its own.
-func withoutComments(script string) string {
-	var b strings.Builder
-	for line := range strings.Lines(script) {
-		trimmed := strings.TrimLeft(line, " \t")
-		if trimmed == "\n" || strings.HasPrefix(trimmed, "#") {
-			continue
-		}
-		b.WriteString(trimmed)
-	}
-	return b.String()
 }

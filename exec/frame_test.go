@@ -7,13 +7,14 @@ import (
 	"testing"
 	"time"
 
+	"bivy/exec/frame"
 	"bivy/sshcmd"
 )
 
 // The command lines hold for every login shell.
 func TestBootLinesAreSafeEverywhere(t *testing.T) {
 	t.Parallel()
-	for _, boot := range []string{bootPipe, bootTTY} {
+	for _, boot := range []string{frame.Boot, bootTTY} {
 		if _, err := sshcmd.WrapSh(boot, "sh"); err != nil {
 			t.Error(err)
 		}
@@ -26,8 +27,8 @@ func TestBootLinesAreSafeEverywhere(t *testing.T) {
 func TestFrameSaysItsLength(t *testing.T) {
 	t.Parallel()
 	for name, f := range map[string][]byte{
-		"command": frame(Command{Argv: []string{"true"}, Dir: "it's"}, testNonce, modeWatch),
-		"long":    frame(Command{Script: strings.Repeat("x\n", inlineScript)}, testNonce, modeUser),
+		"command": commandFrame(Command{Argv: []string{"true"}, Dir: "it's"}, testNonce, modeWatch),
+		"long":    commandFrame(Command{Script: strings.Repeat("x\n", inlineScript)}, testNonce, modeUser),
 		"reap":    reapFrame(marks{pid: 12, bootID: "it's"}, time.Second),
 	} {
 		length, rest, ok := bytes.Cut(f, []byte("\n"))
@@ -42,11 +43,11 @@ func TestFrameSaysItsLength(t *testing.T) {
 
 func TestWithoutComments(t *testing.T) {
 	t.Parallel()
-	got := withoutComments("# a\n\na # b\n  # c\n\tb '#'\n   \n  c")
+	got := frame.Strip("# a\n\na # b\n  # c\n\tb '#'\n   \n  c")
 	if want := "a # b\nb '#'\nc"; got != want && got != "a # b\nb '#'\n\nc" {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	if n := len(withoutComments(supervisor)); n == 0 || n > 4<<10 {
+	if n := len(frame.Strip(supervisor)); n == 0 || n > 4<<10 {
 		t.Errorf("the supervisor has %d bytes on its way, want at most 4 KiB", n)
 	}
 }
@@ -55,7 +56,7 @@ func TestWithoutComments(t *testing.T) {
 func TestFrameGrace(t *testing.T) {
 	t.Parallel()
 	for grace, want := range map[time.Duration]string{0: "B_grace=5 ", time.Millisecond: "B_grace=1 ", 2500 * time.Millisecond: "B_grace=2 "} {
-		if f := frame(Command{Argv: []string{"true"}, Grace: grace}, testNonce, modeWatch); !bytes.Contains(f, []byte(want)) {
+		if f := commandFrame(Command{Argv: []string{"true"}, Grace: grace}, testNonce, modeWatch); !bytes.Contains(f, []byte(want)) {
 			t.Errorf("grace of %s: no %q in the frame", grace, want)
 		}
 	}

@@ -53,7 +53,7 @@ func (a *attempt) startPipes(ctx context.Context) error {
 	if a.cmd.Stdin != nil {
 		m = modeUser
 	}
-	go a.feed(frame(a.cmd, a.nonce, m))
+	go a.feed(commandFrame(a.cmd, a.nonce, m))
 	return nil
 }
 

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"testing"
 
+	"bivy/exec/frame"
 	"bivy/exec/proc"
 )
 
@@ -118,7 +119,7 @@ func (sh shell) start(t testing.TB, o setup) *session {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
 	p, err := proc.Start(ctx, proc.Spec{
-		Args: append(append([]string{}, sh.argv...), "-c", bootPipe, "sh"),
+		Args: append(append([]string{}, sh.argv...), "-c", frame.Boot, "sh"),
 		Dir:  o.dir, Env: []string{"HOME=" + o.home, "PATH=" + path, "TMPDIR=" + t.TempDir(), markVar + "=" + s.mark},
 		Stdin: ends[0], Stdout: ends[3], Stderr: ends[5], Isolation: proc.Session,
 	})
@@ -199,7 +200,7 @@ func (s *session) wait() result {
 func (sh shell) run(t testing.TB, o setup, c Command) result {
 	t.Helper()
 	s := sh.start(t, o)
-	s.feed(frame(c, testNonce, modeWatch))
+	s.feed(commandFrame(c, testNonce, modeWatch))
 	return s.wait()
 }
 
@@ -220,11 +221,11 @@ func (r result) wantExit(t testing.TB, code int) {
 }
 
 // withoutProc is a frame for a host that has no /proc, such as macOS.
-func withoutProc(t testing.TB, frame []byte) []byte {
+func withoutProc(t testing.TB, whole []byte) []byte {
 	t.Helper()
-	_, script, ok := bytes.Cut(frame, []byte("\n"))
+	_, script, ok := bytes.Cut(whole, []byte("\n"))
 	if !ok || !bytes.Contains(script, []byte("/proc/")) {
 		t.Fatal("the frame does not read /proc; this test is of no use any more")
 	}
-	return framed(string(bytes.ReplaceAll(script, []byte("/proc/"), []byte("/nonexistent/"))))
+	return frame.Pack(string(bytes.ReplaceAll(script, []byte("/proc/"), []byte("/nonexistent/"))))
 }

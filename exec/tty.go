@@ -68,7 +68,7 @@ func (a *attempt) startTTY(ctx context.Context) error {
 	a.stdout.fail = func(err error) { a.broken <- err }
 	gate := &readyGate{next: a.stdout, open: func() {
 		if awaitRaw(control, rawWait) {
-			_, _ = control.Write(frame(a.cmd, a.nonce, modeTTY))
+			_, _ = control.Write(commandFrame(a.cmd, a.nonce, modeTTY))
 		}
 	}}
 	a.read(control, gate)

@@ -1,0 +1,48 @@
+// Package frame says how shell text travels to a host: the command line that
+// ssh carries is a constant, and the text itself comes on stdin, behind a line
+// with its length. It also holds the shell functions that more than one such
+// text needs (tree.sh).
+package frame
+
+import (
+	_ "embed"
+	"strconv"
+	"strings"
+)
+
+// Boot is the remote command: words that every login shell passes on, to be
+// run by /bin/sh (sshcmd.WrapSh). It reads one line with the length of the
+// text and then exactly that many bytes, so that what follows on stdin is the
+// text's own. sh's read takes a byte at a time; dd with fullblock takes the
+// rest at once, and where dd lacks it (it then fails before it reads), a byte
+// at a time.
+const Boot = `read -r n && eval "$(dd iflag=fullblock bs=$n count=1 2>/dev/null || dd bs=1 count=$n 2>/dev/null)"`
+
+//go:embed tree.sh
+var tree string
+
+// Tree is shell text that finds and ends what a command has started; tree.sh
+// says what it must be told.
+func Tree() string { return Strip(tree) }
+
+// Pack builds what is sent first on stdin: a length, a newline, and so many
+// bytes of shell text. The text stands between braces, so that one that was
+// cut is a syntax error and does nothing.
+func Pack(text string) []byte {
+	text = "{\n" + strings.TrimSuffix(text, "\n") + "\n}\n"
+	return []byte(strconv.Itoa(len(text)) + "\n" + text)
+}
+
+// Strip drops the comment lines and the indentation of a shell script. A here
+// document in it must have neither.
+func Strip(script string) string {
+	var b strings.Builder
+	for line := range strings.Lines(script) {
+		trimmed := strings.TrimLeft(line, " \t")
+		if trimmed == "\n" || strings.HasPrefix(trimmed, "#") {
+			continue
+		}
+		b.WriteString(trimmed)
+	}
+	return b.String()
+}

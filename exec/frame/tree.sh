@@ -1,0 +1,1 @@
+# Finds and ends what one command started.
