@@ -2,8 +2,6 @@ package exec
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"os"
 	"time"
@@ -65,7 +63,7 @@ func RunOn(ctx context.Context, lease *mux.Lease, c Command) (Receipt, error) {
 	deadline := time.Now().Add(lease.Masters().Wait())
 	pause := firstRefusal
 	for {
-		a := &attempt{cmd: c, lease: lease, nonce: newNonce()}
+		a := &attempt{cmd: c, lease: lease, id: newIdentity()}
 		receipt, err := a.run(ctx)
 		receipt.Timing.Connect, receipt.Timing.Queue = lease.Connect, lease.Queue
 		zerolog.Ctx(ctx).Info().Str("host", lease.Host()).Str("state", string(receipt.State)).
@@ -94,13 +92,6 @@ func RunOn(ctx context.Context, lease *mux.Lease, c Command) (Receipt, error) {
 // away just before.
 func retryable(c sshcmd.Class) bool {
 	return c == sshcmd.ClassMuxRefused || c == sshcmd.ClassMux
-}
-
-// newNonce makes marks that no output holds by chance.
-func newNonce() string {
-	var b [12]byte
-	_, _ = rand.Read(b[:]) // never fails (crypto/rand, Go 1.24)
-	return hex.EncodeToString(b[:])
 }
 
 // words reads ssh's own log of a session and removes it.
