@@ -31,7 +31,8 @@ bivy_relay() {
 
 # Starts the timer again. Its sleep is ended with it, since it would stay for
 # long: wait, unlike sleep, is interrupted by a signal that is caught. That
-# must be a signal that is not ignored here.
+# must be a signal that is not ignored here. mksh runs a trap between two
+# commands only, so the colon at the end gives it a place.
 bivy_timer() {
   bivy_timer_end
   (
@@ -40,6 +41,7 @@ bivy_timer() {
     sleep "$B_silence" &
     B_sleep=$!
     wait "$B_sleep" && kill -KILL "$B_cat"
+    :
   ) </dev/null >/dev/null 3<&- 4>&- &
   B_timer=$!
 }
