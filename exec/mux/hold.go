@@ -77,8 +77,9 @@ func (h *holder) run(ctx context.Context) error {
 	defer h.hold.Close() //nolint:errcheck // the lock ends with the process
 	removeStale(h.socket())
 	// A record that is left is of a holder that was killed; its process ids
-	// may be anybody's by now.
+	// may be anybody's by now. Nobody listens on its control socket, either.
 	_ = os.Remove(h.dir().sidecar(h.spec.ID, "json"))
+	_ = os.Remove(h.dir().control(h.spec.ID))
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	ssh, err := h.startSSH(ctx)
@@ -97,6 +98,10 @@ func (h *holder) run(ctx context.Context) error {
 		h.tell(message{Kind: kindExit, Code: exit.Code, Interrupted: h.typed() && exit.Code == 128+int(syscall.SIGINT)})
 		removeStale(h.socket())
 		return nil
+	}
+	// Without a warden commands run as well; they are told that it is missing.
+	if w, err := startWarden(ctx, h.spec, h.busy); err == nil {
+		defer w.close()
 	}
 	if err := h.record(ssh.process.Pid()); err != nil {
 		cancel()
@@ -126,94 +131,6 @@ func (h *holder) takeOver(ctx context.Context) error {
 		return errors.New("the last holder of this connection has not ended; try again, or run: bivy host close " + h.spec.Host)
 	}
 	return nil
-}
-
-// master is ssh with the ends of its terminals that we keep.
-type master struct {
-	process  *proc.Process
-	keyboard *os.File // nil without a terminal
-	tty      *os.File // the end of it that ssh opens
-	readers  sync.WaitGroup
-	outputs  []*os.File
-}
-
-// startSSH starts the master. With a human about it gets two terminals: its
-// controlling one, on which it asks, and one as stderr, so that notices which
-// want a terminal (a touch of a security key) show, and are still told apart
-// from questions. Otherwise it gets none, so that nothing can ask.
-func (h *holder) startSSH(ctx context.Context) (*master, error) {
-	m := &master{}
-	spec := proc.Spec{Args: h.spec.Argv, Isolation: proc.Session, EndWithParent: true}
-	var theirs []*os.File
-	defer func() {
-		for _, f := range theirs {
-			_ = f.Close()
-		}
-	}()
-	if h.spec.Interactive {
-		size := proc.Size{Rows: h.spec.Rows, Cols: h.spec.Cols}
-		keyboard, tty, err := proc.OpenTTY(size)
-		if err != nil {
-			return nil, err
-		}
-		words, stderr, err := proc.OpenTTY(size)
-		if err != nil {
-			return nil, err
-		}
-		theirs = append(theirs, stderr)
-		spec.TTY, spec.Stderr, m.keyboard = tty, stderr, keyboard
-		// ssh closes what it inherits and opens /dev/tty when it asks. A
-		// terminal that nobody has open meanwhile would give EIO here.
-		m.tty = tty
-		m.read(keyboard, func(p []byte) { h.tellWhile(kindPrompt, p) })
-		m.read(words, h.heard)
-	} else {
-		words, stderr, err := os.Pipe()
-		if err != nil {
-			return nil, fmt.Errorf("make a pipe for ssh's words: %w", err)
-		}
-		theirs = append(theirs, stderr)
-		spec.Stderr = stderr
-		m.read(words, h.heard)
-	}
-	p, err := proc.Start(ctx, spec)
-	m.process = p
-	return m, err
-}
-
-// read hands everything from f to use, until the end of f. On Linux the end
-// of a terminal is EIO.
-func (m *master) read(f *os.File, use func([]byte)) {
-	m.outputs = append(m.outputs, f)
-	m.readers.Go(func() {
-		buf := make([]byte, 4096)
-		for {
-			n, err := f.Read(buf)
-			if n > 0 {
-				use(buf[:n])
-			}
-			if err != nil {
-				return
-			}
-		}
-	})
-}
-
-// drain waits a little for the rest of what ssh and its proxies said, then
-// closes our ends, which ends the readers.
-func (m *master) drain() {
-	if m.tty != nil {
-		_ = m.tty.Close()
-	}
-	done := make(chan struct{})
-	go func() { m.readers.Wait(); close(done) }()
-	select {
-	case <-done:
-	case <-time.After(drain):
-	}
-	for _, f := range m.outputs {
-		_ = f.Close()
-	}
 }
 
 // heard keeps ssh's words, and passes them on while the starter listens.

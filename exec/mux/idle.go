@@ -90,6 +90,19 @@ func (h *holder) lockAll() ([]*flock.Flock, bool) {
 	return slots, true
 }
 
+// busy counts the sessions that are taken now.
+func (h *holder) busy() int {
+	n := 0
+	for i := range h.spec.Slots {
+		slot := flock.New(slotPath(h.dir(), h.spec.ID, i))
+		if ok, err := slot.TryRLock(); err == nil && !ok {
+			n++
+		}
+		_ = slot.Close()
+	}
+	return n
+}
+
 func unlockAll(slots []*flock.Flock) {
 	for _, slot := range slots {
 		_ = slot.Close()

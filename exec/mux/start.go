@@ -60,19 +60,29 @@ func (m *Masters) start(ctx context.Context, r route, features sshcmd.Features, 
 }
 
 func (m *Masters) startHolder(ctx context.Context, r route, features sshcmd.Features) (*link, error) {
+	return m.launch(ctx, m.holderSpec(r, features))
+}
+
+// holderSpec is what the holder of a route's next master must know.
+func (m *Masters) holderSpec(r route, features sshcmd.Features) holderSpec {
 	master := sshcmd.Master{
 		SSH: m.cfg.SSH, User: r.User, Host: r.Host, ControlPath: m.dir.socket(r.ID),
 		Batch: m.cfg.Terminal == nil, Features: features,
 	}
 	spec := holderSpec{
 		Format: 1, Host: string(r.Host), ID: r.ID, Argv: master.Args(), Dir: m.dir.path,
-		Slots: m.cfg.Sessions, Idle: m.cfg.Idle, Interactive: m.cfg.Terminal != nil,
+		Slots: m.cfg.Sessions, Idle: m.cfg.Idle, Interactive: m.cfg.Terminal != nil, SSH: m.cfg.SSH,
 	}
 	if m.cfg.Terminal != nil {
 		if size, err := proc.SizeOf(m.cfg.Terminal.Out); err == nil {
 			spec.Rows, spec.Cols = size.Rows, size.Cols
 		}
 	}
+	return spec
+}
+
+// launch starts a holder.
+func (m *Masters) launch(ctx context.Context, spec holderSpec) (*link, error) {
 	ours, theirs, err := socketPair()
 	if err != nil {
 		return nil, err

@@ -22,6 +22,14 @@ type holderSpec struct {
 	Interactive bool   `json:"interactive"`
 	Rows        uint16 `json:"rows"`
 	Cols        uint16 `json:"cols"`
+	// SSH is the program for the guardian's session, possibly of several words.
+	SSH []string `json:"ssh"`
+	// Beat is the time between two signs of life to the guardian, Silence how
+	// long it does without one (whole seconds), and GuardIdle how long it
+	// stays when no command runs. Zero gives the defaults.
+	Beat      time.Duration `json:"beat_ns,omitempty"`
+	Silence   time.Duration `json:"silence_ns,omitempty"`
+	GuardIdle time.Duration `json:"guard_idle_ns,omitempty"`
 }
 
 // kind is what a message between a holder and the process that started it is.
