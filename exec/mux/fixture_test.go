@@ -56,7 +56,7 @@ func newFixture(t *testing.T) *fixture {
 		Sockets: filepath.Join(home, "m"), CacheDir: filepath.Join(home, "cache"), Wait: patience,
 		Env: []string{
 			"PATH=" + os.Getenv("PATH"), "HOME=" + home, "SHELL=/bin/sh", markName + "=" + home,
-			"GORACE=log_path=" + filepath.Join(home, "race"),
+			"GORACE=atexit_sleep_ms=0 log_path=" + filepath.Join(home, "race"),
 		},
 	}
 	t.Cleanup(func() {

@@ -4,13 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"os"
-	"strconv"
 	"time"
-
-	"github.com/gofrs/flock"
-	"github.com/rs/zerolog"
 )
 
 // Lease is the right to one session on a living master. It is a kernel file
@@ -18,31 +13,10 @@ import (
 type Lease struct {
 	masters *Masters
 	route   route
-	slot    *flock.Flock
+	slot    *slot // nil after Release
 	// Connect is the time spent on a login, Queue on waiting for a session.
 	Connect, Queue time.Duration
 }
-
-// BusyError says that all sessions of a route stayed taken.
-type BusyError struct {
-	Host     string
-	Sessions int
-	Waited   time.Duration
-}
-
-func (e *BusyError) Error() string {
-	return fmt.Sprintf("no free session on %s after %s: all %d are busy", e.Host, e.Waited.Round(time.Millisecond), e.Sessions)
-}
-
-// Timing of the queue: polls are cheap (one flock each), and their spread
-// keeps many waiters from asking in step.
-const (
-	queuePoll   = 10 * time.Millisecond
-	queueNotice = 2 * time.Second
-	// minQueue is waited even by those who asked for no patience: that long a
-	// holder has all locks while it ends an idle master.
-	minQueue = 300 * time.Millisecond
-)
 
 // Lease finds the route of a target, waits for a free session and makes sure
 // that a master is there, logging in where none is. Errors: *sshcmd.Error for
@@ -53,7 +27,7 @@ func (m *Masters) Lease(ctx context.Context, t Target) (*Lease, error) {
 		return nil, err
 	}
 	l := &Lease{masters: m, route: r}
-	if err := l.acquire(ctx); err != nil {
+	if err := l.acquire(ctx, m.patience()); err != nil {
 		return nil, err
 	}
 	if err := l.Reconnect(ctx); err != nil {
@@ -82,7 +56,7 @@ func (l *Lease) Reconnect(ctx context.Context) error {
 		l.route = r
 		if moved {
 			l.Release()
-			if err := l.acquire(ctx); err != nil {
+			if err := l.acquire(ctx, m.patience()); err != nil {
 				return err
 			}
 		}
@@ -90,67 +64,13 @@ func (l *Lease) Reconnect(ctx context.Context) error {
 	return m.connect(ctx, l.route)
 }
 
-// acquire takes one of the session locks of the route, in random order, and
-// stands in line while all are taken.
-func (l *Lease) acquire(ctx context.Context) error {
-	start := time.Now()
-	defer func() { l.Queue += time.Since(start) }()
-	noticed := false
-	for {
-		slot, err := l.masters.trySlots(l.route.ID)
-		if err != nil || slot != nil {
-			l.slot = slot
-			return err
-		}
-		waited := time.Since(start)
-		if waited >= max(l.masters.cfg.Wait, minQueue) {
-			return &BusyError{Host: string(l.route.Host), Sessions: l.masters.cfg.Sessions, Waited: waited}
-		}
-		if waited > queueNotice && !noticed {
-			noticed = true
-			zerolog.Ctx(ctx).Warn().Msgf("waiting for a session on %s: %d busy", l.route.Host, l.masters.cfg.Sessions)
-		}
-		if err := sleep(ctx, queuePoll+rand.N(queuePoll)); err != nil { //nolint:gosec // spreads load, hides nothing
-			return err
-		}
-	}
-}
-
-func (m *Masters) trySlots(id string) (*flock.Flock, error) {
-	first := rand.N(m.cfg.Sessions) //nolint:gosec // spreads load, hides nothing
-	for i := range m.cfg.Sessions {
-		path := slotPath(m.dir, id, (first+i)%m.cfg.Sessions)
-		slot := flock.New(path)
-		ok, err := slot.TryLock()
-		if err != nil {
-			return nil, fmt.Errorf("lock a session of the master: %w", err)
-		}
-		if ok {
-			touch(path)
-			return slot, nil
-		}
-	}
-	return nil, nil
-}
-
-func slotPath(d Dir, id string, i int) string {
-	return d.sidecar(id, "s"+strconv.Itoa(i))
-}
-
-// touch marks a session lock as used now: the holder reads the time to tell
-// how long the master has been idle.
-func touch(path string) {
-	now := time.Now()
-	_ = os.Chtimes(path, now, now)
-}
-
 // Release gives the session back. A second call does nothing.
 func (l *Lease) Release() {
 	if l.slot == nil {
 		return
 	}
-	touch(l.slot.Path())
-	_ = l.slot.Close()
+	touch(l.slot.file.Name())
+	l.slot.close()
 	l.slot = nil
 }
 

@@ -65,19 +65,6 @@ func readRecord(file string) (Record, error) {
 	return rec, nil
 }
 
-// busy counts the session locks that are held now.
-func (m *Masters) busy(id string) int {
-	n := 0
-	for i := range m.cfg.Sessions {
-		slot := flock.New(slotPath(m.dir, id, i))
-		if ok, err := slot.TryLock(); err == nil && !ok {
-			n++
-		}
-		_ = slot.Close()
-	}
-	return n
-}
-
 // Connect logs in on a host unless its master is there already.
 func (m *Masters) Connect(ctx context.Context, t Target) (Status, error) {
 	r, err := m.route(ctx, t, true)

@@ -1,0 +1,144 @@
+package mux
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"time"
+
+	"github.com/rs/zerolog"
+	"golang.org/x/sys/unix"
+)
+
+// BusyError says that all sessions of a route stayed taken.
+type BusyError struct {
+	Host     string
+	Sessions int
+	Waited   time.Duration
+}
+
+func (e *BusyError) Error() string {
+	return fmt.Sprintf("no free session on %s after %s: all %d are busy", e.Host, e.Waited.Round(time.Millisecond), e.Sessions)
+}
+
+const (
+	// slotPoll is how often the head of the line looks for a free session,
+	// plus up to as much again. Only one process does so, at one system call
+	// for each session.
+	slotPoll    = 2 * time.Millisecond
+	queueNotice = 2 * time.Second
+	// minQueue is waited even by those who asked for no patience: that long a
+	// holder has all locks while it ends an idle master.
+	minQueue = 300 * time.Millisecond
+)
+
+// waiter is a lease that stands in line.
+type waiter struct {
+	lease  *Lease
+	began  time.Time
+	over   *time.Timer
+	notice *time.Timer
+}
+
+// acquire takes one of the session locks of the route. All who want one stand
+// in line for the lock of the queue, newcomers too, so that nobody overtakes;
+// its holder is the head and alone looks for a free session. A free queue and
+// a free session cost one system call each.
+func (l *Lease) acquire(ctx context.Context, until time.Time) error {
+	w := &waiter{lease: l, began: time.Now(), over: time.NewTimer(time.Until(until)), notice: time.NewTimer(queueNotice)}
+	defer w.over.Stop()
+	defer w.notice.Stop()
+	defer func() { l.Queue += time.Since(w.began) }()
+	queue, err := w.standInLine(ctx)
+	if err != nil {
+		return err
+	}
+	// The next in line is woken by the kernel.
+	defer queue.Close() //nolint:errcheck // the lock ends with the descriptor
+	return w.asHead(ctx)
+}
+
+// patience is when somebody who comes now stops waiting for a session.
+func (m *Masters) patience() time.Time {
+	return time.Now().Add(max(m.cfg.Wait, minQueue))
+}
+
+// standInLine returns the locked queue. Who waits does so in flock(2), where
+// the kernel wakes one after the other as they came (Linux since 5.0; a signal
+// to the waiting thread may cost the place). Nothing interrupts that call, so
+// one whose caller is gone stays in line and makes way when its turn comes.
+func (w *waiter) standInLine(ctx context.Context) (*os.File, error) {
+	queue, err := openLock(w.lease.masters.dir.sidecar(w.lease.route.ID, "queue"))
+	if err != nil {
+		return nil, err
+	}
+	if ok, err := lockFile(queue, unix.LOCK_EX|unix.LOCK_NB); ok {
+		return queue, nil
+	} else if err != nil {
+		_ = queue.Close()
+		return nil, err
+	}
+	turn, gone := make(chan error), make(chan struct{})
+	go func() {
+		_, err := lockFile(queue, unix.LOCK_EX)
+		select {
+		case turn <- err:
+		case <-gone:
+			_ = queue.Close()
+		}
+	}()
+	for {
+		select {
+		case err := <-turn:
+			if err != nil {
+				_ = queue.Close()
+				return nil, err
+			}
+			return queue, nil
+		case <-w.notice.C:
+			w.tell(ctx)
+		case <-w.over.C:
+			close(gone)
+			return nil, w.busy()
+		case <-ctx.Done():
+			close(gone)
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// asHead looks for a free session until there is one.
+func (w *waiter) asHead(ctx context.Context) error {
+	m := w.lease.masters
+	slots := m.slots(w.lease.route.ID)
+	defer slots.close()
+	poll := time.NewTimer(0)
+	defer poll.Stop()
+	for {
+		one, err := slots.take(m.cfg.Sessions)
+		if one != nil || err != nil {
+			w.lease.slot = one
+			return err
+		}
+		poll.Reset(slotPoll + rand.N(slotPoll)) //nolint:gosec // spreads load, hides nothing
+		select {
+		case <-poll.C:
+		case <-w.notice.C:
+			w.tell(ctx)
+		case <-w.over.C:
+			return w.busy()
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// tell says once why nothing happens.
+func (w *waiter) tell(ctx context.Context) {
+	zerolog.Ctx(ctx).Warn().Msgf("waiting for a session on %s: %d busy", w.lease.route.Host, w.lease.masters.cfg.Sessions)
+}
+
+func (w *waiter) busy() error {
+	return &BusyError{Host: string(w.lease.route.Host), Sessions: w.lease.masters.cfg.Sessions, Waited: time.Since(w.began)}
+}
