@@ -74,6 +74,7 @@ func (m *Masters) connect(ctx context.Context, r route) error {
 	// A stale socket is the new holder's to remove: it alone knows, by its
 	// lock, that no other holder's master is behind it.
 	m.forgetSidecars(r.ID)
+	m.forgetNotes(r.ID)
 	err := m.login(ctx, r)
 	m.recordFailure(ctx, r, err)
 	return err

@@ -40,7 +40,13 @@ type fixture struct {
 // it, and a data race in a holder fails it.
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	f := &fixture{Server: sshdtest.Start(t, sshdtest.Options{})}
+	return newFixtureWith(t, sshdtest.Options{})
+}
+
+// newFixtureWith is newFixture with a server that has options.
+func newFixtureWith(t *testing.T, o sshdtest.Options) *fixture {
+	t.Helper()
+	f := &fixture{Server: sshdtest.Start(t, o)}
 	// Sockets do not fit below t.TempDir, which has the test's name in it.
 	home, err := os.MkdirTemp("/tmp", "mux") //nolint:usetesting // see above
 	if err != nil {

@@ -13,7 +13,11 @@ import (
 type Lease struct {
 	masters *Masters
 	route   route
-	slot    *slot // nil after Release
+	// id names the master: that of the route.
+	id   string
+	slot *slot // nil after Release
+	// refused are the host's refusals since a session began.
+	refused refusals
 	// Connect is the time spent on a login, Queue on waiting for a session.
 	Connect, Queue time.Duration
 }
@@ -26,7 +30,7 @@ func (m *Masters) Lease(ctx context.Context, t Target) (*Lease, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Lease{masters: m, route: r}
+	l := &Lease{masters: m, route: r, id: r.ID}
 	if err := l.acquire(ctx, m.patience()); err != nil {
 		return nil, err
 	}
@@ -42,7 +46,7 @@ func (m *Masters) Lease(ctx context.Context, t Target) (*Lease, error) {
 // login is about to be paid for anyway, and a master is started.
 func (l *Lease) Reconnect(ctx context.Context) error {
 	m := l.masters
-	if probe(m.dir.socket(l.route.ID)) == listening {
+	if probe(m.dir.socket(l.id)) == listening {
 		return nil
 	}
 	start := time.Now()
@@ -53,7 +57,7 @@ func (l *Lease) Reconnect(ctx context.Context) error {
 			return err
 		}
 		moved := r.ID != l.route.ID
-		l.route = r
+		l.route, l.id = r, r.ID
 		if moved {
 			l.Release()
 			if err := l.acquire(ctx, m.patience()); err != nil {
@@ -84,7 +88,7 @@ func (l *Lease) RouteID() string { return l.route.ID }
 func (l *Lease) Masters() *Masters { return l.masters }
 
 // ControlPath is the control socket of the master.
-func (l *Lease) ControlPath() string { return l.masters.dir.socket(l.route.ID) }
+func (l *Lease) ControlPath() string { return l.masters.dir.socket(l.id) }
 
 // Alive reports whether the master still listens.
 func (l *Lease) Alive() bool { return probe(l.ControlPath()) == listening }
@@ -95,7 +99,7 @@ func (l *Lease) LastWords() string {
 	if l.Alive() {
 		return ""
 	}
-	data, err := os.ReadFile(l.masters.dir.sidecar(l.route.ID, "log"))
+	data, err := os.ReadFile(l.masters.dir.sidecar(l.id, "log"))
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err.Error()
 	}
@@ -105,7 +109,7 @@ func (l *Lease) LastWords() string {
 // LogFile makes a new empty private file for what a session's ssh has to say
 // (its -E); the caller removes it.
 func (l *Lease) LogFile() (string, error) {
-	f, err := os.CreateTemp(l.masters.dir.path, l.route.ID+".e-*")
+	f, err := os.CreateTemp(l.masters.dir.path, l.id+".e-*")
 	if err != nil {
 		return "", fmt.Errorf("make a log file for ssh: %w", err)
 	}
@@ -115,5 +119,5 @@ func (l *Lease) LogFile() (string, error) {
 // Sidecar is the path of a small file that belongs to the present master of
 // the route and ends with it.
 func (l *Lease) Sidecar(kind string) string {
-	return l.masters.dir.sidecar(l.route.ID, "x-"+kind)
+	return l.masters.dir.sidecar(l.id, "x-"+kind)
 }

@@ -73,6 +73,7 @@ func (m *Masters) Connect(ctx context.Context, t Target) (Status, error) {
 	}
 	// Somebody asks on purpose: what failed before does not count.
 	_ = os.Remove(m.dir.sidecar(r.ID, "fail"))
+	m.forgetLimit(r.ID)
 	if probe(m.dir.socket(r.ID)) != listening {
 		if err := m.connect(ctx, r); err != nil {
 			return Status{}, err

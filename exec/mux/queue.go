@@ -2,7 +2,6 @@ package mux
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
 	"os"
 	"time"
@@ -10,17 +9,6 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/sys/unix"
 )
-
-// BusyError says that all sessions of a route stayed taken.
-type BusyError struct {
-	Host     string
-	Sessions int
-	Waited   time.Duration
-}
-
-func (e *BusyError) Error() string {
-	return fmt.Sprintf("no free session on %s after %s: all %d are busy", e.Host, e.Waited.Round(time.Millisecond), e.Sessions)
-}
 
 const (
 	// slotPoll is how often the head of the line looks for a free session,
@@ -31,6 +19,8 @@ const (
 	// minQueue is waited even by those who asked for no patience: that long a
 	// holder has all locks while it ends an idle master.
 	minQueue = 300 * time.Millisecond
+	// limitPoll is how often the head looks whether the limit has changed.
+	limitPoll = 100 * time.Millisecond
 )
 
 // waiter is a lease that stands in line.
@@ -39,6 +29,10 @@ type waiter struct {
 	began  time.Time
 	over   *time.Timer
 	notice *time.Timer
+	// limit is how many leases there may be, as looked up last.
+	limit   int
+	learned bool
+	looked  time.Time
 }
 
 // acquire takes one of the session locks of the route. All who want one stand
@@ -111,12 +105,13 @@ func (w *waiter) standInLine(ctx context.Context) (*os.File, error) {
 // asHead looks for a free session until there is one.
 func (w *waiter) asHead(ctx context.Context) error {
 	m := w.lease.masters
-	slots := m.slots(w.lease.route.ID)
+	slots := m.slots(w.lease.id)
 	defer slots.close()
 	poll := time.NewTimer(0)
 	defer poll.Stop()
 	for {
-		one, err := slots.take(m.cfg.Sessions)
+		w.look()
+		one, err := slots.take(w.limit)
 		if one != nil || err != nil {
 			w.lease.slot = one
 			return err
@@ -134,11 +129,25 @@ func (w *waiter) asHead(ctx context.Context) error {
 	}
 }
 
+// look finds out how many leases there may be.
+func (w *waiter) look() {
+	if w.looked.IsZero() || time.Since(w.looked) > limitPoll {
+		w.limit, w.learned = w.lease.masters.limit(w.lease.id)
+		w.looked = time.Now()
+	}
+}
+
 // tell says once why nothing happens.
 func (w *waiter) tell(ctx context.Context) {
-	zerolog.Ctx(ctx).Warn().Msgf("waiting for a session on %s: %d busy", w.lease.route.Host, w.lease.masters.cfg.Sessions)
+	w.look()
+	zerolog.Ctx(ctx).Warn().Msgf("waiting for a session on %s: %d busy", w.lease.route.Host, w.limit)
 }
 
 func (w *waiter) busy() error {
-	return &BusyError{Host: string(w.lease.route.Host), Sessions: w.lease.masters.cfg.Sessions, Waited: time.Since(w.began)}
+	w.look()
+	e := &BusyError{Host: w.lease.Host(), Sessions: w.limit, Waited: time.Since(w.began), Refused: w.learned}
+	if w.learned {
+		e.Busy = w.lease.masters.busy(w.lease.id)
+	}
+	return e
 }

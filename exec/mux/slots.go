@@ -101,6 +101,7 @@ func (s *slots) take(limit int) (*slot, error) {
 		}
 		if ok {
 			s.list[i] = nil // it is the caller's now
+			one.inherit(time.Now())
 			touch(one.file.Name())
 			return one, nil
 		}
