@@ -72,7 +72,7 @@ func (m *Masters) Connect(ctx context.Context, t Target) (Status, error) {
 		return Status{}, err
 	}
 	// Somebody asks on purpose: what failed before does not count.
-	_ = os.Remove(m.dir.sidecar(r.ID, "fail"))
+	m.forgetFailure(r.ID)
 	m.forgetLimit(r.ID)
 	if probe(m.dir.socket(r.ID)) != listening {
 		if err := m.connect(ctx, r); err != nil {
@@ -128,7 +128,7 @@ func (m *Masters) Close(ctx context.Context, t Target) (closed bool, err error) 
 func (m *Masters) CloseID(ctx context.Context, id, host string) (closed bool, err error) {
 	socket, hold := m.dir.socket(id), flock.New(m.dir.sidecar(id, "hold"))
 	before := probe(socket)
-	_ = os.Remove(m.dir.sidecar(id, "fail"))
+	m.forgetFailure(id)
 	politely := m.control(ctx, id, host, "exit")
 	// The holder follows its ssh; one whose ssh did not answer is told.
 	rec, recErr := readRecord(m.dir.sidecar(id, "json"))
