@@ -83,6 +83,10 @@ func newFixtureWith(t *testing.T, o sshdtest.Options) *fixture {
 func (f *fixture) script(t *testing.T, name, text string) string {
 	t.Helper()
 	path := filepath.Join(f.Home, name)
+	// A process that is forked meanwhile would have the file open for writing,
+	// and nobody could run it until that one execs.
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+text+"\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}

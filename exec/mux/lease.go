@@ -13,11 +13,12 @@ import (
 type Lease struct {
 	masters *Masters
 	route   route
-	// id names the master: that of the route.
+	// id names the master, of which a route has up to two.
 	id   string
 	slot *slot // nil after Release
 	// refused are the host's refusals since a session began.
 	refused refusals
+	second  *secondLogin // nil unless this lease began one
 	// Connect is the time spent on a login, Queue on waiting for a session.
 	Connect, Queue time.Duration
 }
@@ -49,6 +50,15 @@ func (l *Lease) Reconnect(ctx context.Context) error {
 	if probe(m.dir.socket(l.id)) == listening {
 		return nil
 	}
+	if l.onSecond() {
+		// It is not made anew: there was more to do than there is now, or the
+		// host is going away.
+		l.Release()
+		if err := l.acquire(ctx, m.patience()); err != nil {
+			return err
+		}
+		return l.Reconnect(ctx)
+	}
 	start := time.Now()
 	defer func() { l.Connect += time.Since(start) }()
 	if !l.route.Fresh {
@@ -63,6 +73,7 @@ func (l *Lease) Reconnect(ctx context.Context) error {
 			if err := l.acquire(ctx, m.patience()); err != nil {
 				return err
 			}
+			return l.Reconnect(ctx)
 		}
 	}
 	return m.connect(ctx, l.route)
@@ -70,6 +81,7 @@ func (l *Lease) Reconnect(ctx context.Context) error {
 
 // Release gives the session back. A second call does nothing.
 func (l *Lease) Release() {
+	l.endSecond()
 	if l.slot == nil {
 		return
 	}

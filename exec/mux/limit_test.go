@@ -75,7 +75,7 @@ func (f *fixture) crowdOf(t *testing.T, n int, command string) {
 	t.Helper()
 	var wg sync.WaitGroup
 	for i := range n {
-		m := f.masters(t)
+		m := f.masters(t, oneMaster)
 		wg.Go(func() {
 			l, err := m.Lease(t.Context(), f.target("gpu1"))
 			if err != nil {
@@ -158,7 +158,7 @@ func TestBusyBelowALearnedLimit(t *testing.T) {
 	f := newFixtureWith(t, sshdtest.Options{MaxSessions: 1})
 	end := running(t, f, lease(t, f.masters(t), f.target("gpu1")))
 	const budget = time.Second
-	m := f.masters(t, wait(budget))
+	m := f.masters(t, wait(budget), oneMaster)
 	l := lease(t, m, f.target("gpu1"))
 	_, err := session(t.Context(), l, "true")
 	want := "gpu1 refuses more than 1 session at a time (MaxSessions in its sshd_config); 1 is busy"

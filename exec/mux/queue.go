@@ -19,8 +19,9 @@ const (
 	// minQueue is waited even by those who asked for no patience: that long a
 	// holder has all locks while it ends an idle master.
 	minQueue = 300 * time.Millisecond
-	// limitPoll is how often the head looks whether the limit has changed.
-	limitPoll = 100 * time.Millisecond
+	// lookPoll is how often the head looks whether there may be more leases, or
+	// fewer.
+	lookPoll = 100 * time.Millisecond
 )
 
 // waiter is a lease that stands in line.
@@ -29,9 +30,11 @@ type waiter struct {
 	began  time.Time
 	over   *time.Timer
 	notice *time.Timer
-	// limit is how many leases there may be, as looked up last.
-	limit   int
+	// What was looked up last: how many leases each master may have, whether
+	// the first's number was learned, and whether there is a second.
+	limit   [2]int
 	learned bool
+	second  bool
 	looked  time.Time
 }
 
@@ -50,7 +53,11 @@ func (l *Lease) acquire(ctx context.Context, until time.Time) error {
 	}
 	// The next in line is woken by the kernel.
 	defer queue.Close() //nolint:errcheck // the lock ends with the descriptor
-	return w.asHead(ctx)
+	if err := w.asHead(ctx); err != nil {
+		l.endSecond()
+		return err
+	}
+	return nil
 }
 
 // patience is when somebody who comes now stops waiting for a session.
@@ -102,19 +109,26 @@ func (w *waiter) standInLine(ctx context.Context) (*os.File, error) {
 	}
 }
 
-// asHead looks for a free session until there is one.
+// asHead looks for a free session until there is one, first on the route's
+// first master. Where that takes long, a second one is made.
 func (w *waiter) asHead(ctx context.Context) error {
-	m := w.lease.masters
-	slots := m.slots(w.lease.id)
-	defer slots.close()
+	m, id := w.lease.masters, w.lease.route.ID
+	first, second := m.slots(id), m.slots(secondID(id))
+	defer first.close()
+	defer second.close()
 	poll := time.NewTimer(0)
 	defer poll.Stop()
-	for {
+	for began := time.Now(); ; {
 		w.look()
-		one, err := slots.take(w.limit)
-		if one != nil || err != nil {
-			w.lease.slot = one
+		if ok, err := w.take(first, w.limit[0]); ok || err != nil {
 			return err
+		}
+		if w.second {
+			if ok, err := w.take(second, w.limit[1]); ok || err != nil {
+				return err
+			}
+		} else if time.Since(began) > secondAfter {
+			w.lease.trySecond(ctx)
 		}
 		poll.Reset(slotPoll + rand.N(slotPoll)) //nolint:gosec // spreads load, hides nothing
 		select {
@@ -129,25 +143,42 @@ func (w *waiter) asHead(ctx context.Context) error {
 	}
 }
 
-// look finds out how many leases there may be.
-func (w *waiter) look() {
-	if w.looked.IsZero() || time.Since(w.looked) > limitPoll {
-		w.limit, w.learned = w.lease.masters.limit(w.lease.id)
-		w.looked = time.Now()
+// take gives the lease a session of one master, if there is one.
+func (w *waiter) take(s *slots, limit int) (bool, error) {
+	one, err := s.take(limit)
+	if one == nil || err != nil {
+		return false, err
 	}
+	w.lease.id, w.lease.slot = s.id, one
+	return true, nil
+}
+
+// look finds out, now and then, how many leases there may be.
+func (w *waiter) look() {
+	if !w.looked.IsZero() && time.Since(w.looked) < lookPoll {
+		return
+	}
+	m, id := w.lease.masters, w.lease.route.ID
+	w.limit[0], w.learned = m.limit(id)
+	w.second = probe(m.dir.socket(secondID(id))) == listening
+	w.limit[1] = 0
+	if w.second {
+		w.limit[1], _ = m.limit(secondID(id))
+	}
+	w.looked = time.Now()
 }
 
 // tell says once why nothing happens.
 func (w *waiter) tell(ctx context.Context) {
 	w.look()
-	zerolog.Ctx(ctx).Warn().Msgf("waiting for a session on %s: %d busy", w.lease.route.Host, w.limit)
+	zerolog.Ctx(ctx).Warn().Msgf("waiting for a session on %s: %d busy", w.lease.route.Host, w.limit[0]+w.limit[1])
 }
 
 func (w *waiter) busy() error {
 	w.look()
-	e := &BusyError{Host: w.lease.Host(), Sessions: w.limit, Waited: time.Since(w.began), Refused: w.learned}
+	e := &BusyError{Host: w.lease.Host(), Sessions: w.limit[0] + w.limit[1], Waited: time.Since(w.began), Refused: w.learned}
 	if w.learned {
-		e.Busy = w.lease.masters.busy(w.lease.id)
+		e.Busy = w.lease.masters.busy(w.lease.route.ID) + w.lease.masters.busy(secondID(w.lease.route.ID))
 	}
 	return e
 }

@@ -42,7 +42,7 @@ func needLocks(t *testing.T) {
 func (f *fixture) line(t *testing.T, m *Masters, id string, n int) []*other {
 	t.Helper()
 	cfg := f.cfg
-	cfg.Sessions = 1
+	sessions(1)(&cfg)
 	before := inLine(t, m, id)
 	list := make([]*other, n)
 	for i := range list {
