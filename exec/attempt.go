@@ -92,6 +92,7 @@ func (a *attempt) run(ctx context.Context) (Receipt, error) {
 		return Receipt{State: NeverStarted}, err
 	}
 	exit, lingering := a.watch(ctx)
+	a.makeSure()
 	select {
 	case a.unheard = <-a.broken: // the last words failed to be written
 	default:

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"bivy/exec/mux"
 	"bivy/exec/proc"
 	"bivy/internal/termsafe"
 	"bivy/sshcmd"
@@ -186,13 +187,24 @@ type TimeoutError struct {
 	Host      string
 	After     time.Duration
 	Confirmed bool
+	// Why is what stood in the way where the end is not confirmed, Left what
+	// could not be ended.
+	Why  string
+	Left []mux.Survivor
 }
 
 func (e *TimeoutError) Error() string {
 	if e.Confirmed {
 		return fmt.Sprintf("the command ran on %s for %s and was ended", e.Host, e.After)
 	}
-	return fmt.Sprintf("the command ran on %s for %s and was told to end; the host did not confirm that it did", e.Host, e.After)
+	return fmt.Sprintf("the command ran on %s for %s and was told to end; the host did not confirm that it did", e.Host, e.After) + because(e.Why)
+}
+
+func because(why string) string {
+	if why == "" {
+		return ""
+	}
+	return " (" + why + ")"
 }
 
 // OutputError says that what the command wrote could not be passed on: the
@@ -223,8 +235,10 @@ type CanceledError struct {
 	Started   bool
 	Confirmed bool
 	Cause     error
-	// Why is what stood in the way where the end is not confirmed.
-	Why string
+	// Why is what stood in the way where the end is not confirmed, Left what
+	// could not be ended.
+	Why  string
+	Left []mux.Survivor
 }
 
 func (e *CanceledError) Error() string {
@@ -234,11 +248,7 @@ func (e *CanceledError) Error() string {
 	case e.Confirmed:
 		return "canceled; the command on " + e.Host + " was ended"
 	default:
-		msg := "canceled; " + e.Host + " did not confirm that the command ended"
-		if e.Why != "" {
-			msg += " (" + e.Why + ")"
-		}
-		return msg
+		return "canceled; " + e.Host + " did not confirm that the command ended" + because(e.Why)
 	}
 }
 

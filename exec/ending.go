@@ -85,6 +85,24 @@ func (a *attempt) reported(end mux.Ended, ok, gone bool) {
 	}
 }
 
+// makeSure has the guardian end what may still run: the session is gone, ssh
+// was killed, say, and a command without a lifeline does not notice. Where the
+// connection is gone as well, the guardian sees that by itself.
+func (a *attempt) makeSure() {
+	m := a.seen()
+	if !m.started || m.exited || a.lifeline() || a.cmd.Keep || a.canceled != nil || a.timedOut || !a.lease.Alive() {
+		return
+	}
+	a.guard.End()
+	select {
+	case end, ok := <-a.guard.Ended():
+		if ok {
+			a.ended = &end
+		}
+	case <-time.After(a.cmd.grace() + confirm + a.delay()):
+	}
+}
+
 // delay is how much more than nothing the way to the host and back takes.
 func (a *attempt) delay() time.Duration {
 	if a.started.IsZero() {

@@ -55,8 +55,9 @@ func (a *attempt) receipt(exit proc.Exit, lingering bool) (Receipt, error) {
 	case NeverStarted, TimedOut, Canceled, Unknown:
 	}
 	a.survivors(&r, m)
+	why := a.guard.Why()
 	a.dismiss(r)
-	return r, a.trouble(r, e, noise, log)
+	return r, a.trouble(r, e, noise, log, why)
 }
 
 // survivors says what is left of the command on the host. One that ended by
@@ -102,7 +103,7 @@ func merge(out, err marks) marks {
 }
 
 // trouble is the error that goes with a receipt.
-func (a *attempt) trouble(r Receipt, e evidence, noise, log string) error {
+func (a *attempt) trouble(r Receipt, e evidence, noise, log, why string) error {
 	host := a.lease.Host()
 	if a.unheard != nil && r.State != Unknown && r.State != TimedOut {
 		return &OutputError{Host: host, Ended: r.State == Canceled, Err: a.unheard}
@@ -116,9 +117,11 @@ func (a *attempt) trouble(r Receipt, e evidence, noise, log string) error {
 		}
 		return &LostError{Host: host, Started: e.marks.started, MasterAlive: e.masterAlive, Words: log, Kept: a.kept(e)}
 	case TimedOut:
-		return &TimeoutError{Host: host, After: a.cmd.Timeout, Confirmed: r.Confirmed}
+		return &TimeoutError{Host: host, After: a.cmd.Timeout, Confirmed: r.Confirmed, Why: why, Left: r.Survivors}
 	case Canceled:
-		return &CanceledError{Host: host, Started: e.marks.started, Confirmed: r.Confirmed, Cause: a.canceled, Why: a.guard.Why()}
+		return &CanceledError{
+			Host: host, Started: e.marks.started, Confirmed: r.Confirmed, Cause: a.canceled, Why: why, Left: r.Survivors,
+		}
 	case Exited, Signaled:
 	}
 	return nil

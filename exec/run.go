@@ -60,7 +60,7 @@ func RunOn(ctx context.Context, lease *mux.Lease, c Command) (Receipt, error) {
 	}
 	c.Env = append(login[:len(login):len(login)], c.Env...)
 	lost := retry{pause: firstPause, until: time.Now().Add(lease.Masters().Wait())}
-	for {
+	for replaced := false; ; {
 		a := &attempt{cmd: c, lease: lease, id: newIdentity()}
 		receipt, err := a.run(ctx)
 		receipt.Timing.Connect, receipt.Timing.Queue = lease.Connect, lease.Queue
@@ -68,12 +68,18 @@ func RunOn(ctx context.Context, lease *mux.Lease, c Command) (Receipt, error) {
 			Dur("connect", lease.Connect).Dur("queue", lease.Queue).Dur("start", receipt.Timing.Start).
 			Dur("ran", receipt.Duration).Msg("command")
 		var not *NotStartedError
-		if !errors.As(err, &not) || !retryable(receipt.Class) {
+		if !errors.As(err, &not) || !a.wedged && !retryable(receipt.Class) {
 			return receipt, err
 		}
-		if receipt.Class == sshcmd.ClassMuxRefused {
+		switch {
+		case a.wedged && replaced:
+			return receipt, err
+		case a.wedged:
+			replaced = true
+			err = lease.Replace(ctx)
+		case receipt.Class == sshcmd.ClassMuxRefused:
 			err = lease.Refused(ctx)
-		} else {
+		default:
 			err = lost.wait(ctx, lease, err)
 		}
 		switch {

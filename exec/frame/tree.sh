@@ -145,6 +145,7 @@ bivy_pause() { sleep 0.1 2>/dev/null || sleep 1; }
 # that was stopped takes its TERM only when it goes on.
 bivy_end() {
   B_found= B_told=' ' B_kin=' '
+  [ "$B_hurry" = 1 ] || B_hurry=
   bivy_self
   bivy_top
   # The order may come before the command is there, and its processes are then

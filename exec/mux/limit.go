@@ -121,11 +121,7 @@ func (l *Lease) outOf(ctx context.Context, seen crowd) bool {
 	}
 	if r.most == 0 && !r.asked {
 		r.asked = true
-		m.yieldGuardian(ctx, l.id)
+		m.YieldGuardian(ctx, l.id)
 	}
 	return false
 }
-
-// yieldGuardian asks the holder to end its guardian session, where a host
-// gives so few sessions that none is left for a command.
-func (*Masters) yieldGuardian(context.Context, string) {}
