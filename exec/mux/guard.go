@@ -75,25 +75,32 @@ type Guard struct {
 func (l *Lease) Guard(ctx context.Context, r Run) *Guard {
 	g := &Guard{ended: make(chan Ended, 1)}
 	o := order{Do: doRun, Run: r.ID, Grace: int(r.Grace / time.Second), Lifeline: r.Lifeline, Keep: r.Keep}
-	conn, lines, err := l.masters.askHolder(ctx, l.id, o, controlAnswer, isHere)
+	a, err := l.masters.askHolder(ctx, l.id, o, controlAnswer, isHere)
 	if err != nil {
 		g.lost("the process that holds the connection does not answer")
 		return g
 	}
-	g.conn = conn
-	go g.listen(lines)
+	g.conn, g.why = a.conn, termsafe.Line(a.Why, maxCommand)
+	go g.listen(a.lines)
 	return g
+}
+
+// answer is a holder's, with the connection on which more may come.
+type answer struct {
+	news
+	conn  net.Conn
+	lines *bufio.Scanner
 }
 
 // askHolder sends one order to a holder and waits for the answer. One that is
 // given up is taken back, lest a holder that was only stopped takes our end
 // for that of a command.
-func (m *Masters) askHolder(ctx context.Context, id string, o order, limit time.Duration, want string) (net.Conn, *bufio.Scanner, error) {
+func (m *Masters) askHolder(ctx context.Context, id string, o order, limit time.Duration, want string) (*answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", m.dir.control(id))
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetReadDeadline(time.Now()) })
 	defer stop()
@@ -103,7 +110,7 @@ func (m *Masters) askHolder(ctx context.Context, id string, o order, limit time.
 	if err == nil && lines.Scan() {
 		var n news
 		if json.Unmarshal(lines.Bytes(), &n) == nil && n.Is == want && stop() {
-			return conn, lines, nil
+			return &answer{news: n, conn: conn, lines: lines}, nil
 		}
 	}
 	_ = send(conn, order{Do: doOver})
@@ -111,7 +118,7 @@ func (m *Masters) askHolder(ctx context.Context, id string, o order, limit time.
 	if err == nil {
 		err = errors.New("the holder gave no answer")
 	}
-	return nil, nil, err
+	return nil, err
 }
 
 func send(conn net.Conn, o order) error {
@@ -241,9 +248,9 @@ func (g *Guard) order(o order) {
 // guardian leaves, and no other is started while that master lives. It returns
 // when the guardian has left, or could not be reached.
 func (m *Masters) YieldGuardian(ctx context.Context, id string) {
-	conn, _, err := m.askHolder(ctx, id, order{Do: doYield}, yieldAnswer, isYielded)
+	a, err := m.askHolder(ctx, id, order{Do: doYield}, yieldAnswer, isYielded)
 	if err == nil {
-		_ = conn.Close()
+		_ = a.conn.Close()
 	}
 }
 

@@ -54,7 +54,7 @@ bivy_timer_end() {
 }
 
 # Ends the command B_id from the background, so that others need not wait: after
-# $1 seconds, without its grace if $2 is 1. USR2 skips the rest of the grace; it
+# $1 seconds, without its grace if $2 is not empty. USR2 skips the rest of the grace; it
 # is ignored until here, lest one that comes early kill this shell. What is
 # reported is a copy: bivy_end has variables of its own.
 bivy_start() {
@@ -62,7 +62,7 @@ bivy_start() {
   # What a supervisor with a lifeline does is its own business.
   [ "$B_aside" = 1 ] || B_aside=
   (
-    B_run=$B_id B_hurry=$2
+    B_run=$B_id B_hurry=$2 B_aside= B_over=
     trap 'B_hurry=1' USR2
     [ "$1" = 0 ] || sleep "$1"
     bivy_end
@@ -106,7 +106,7 @@ bivy_orders() {
         ;;
       end)
         eval "B_job=\$B_job_$B_id"
-        [ -n "$B_job" ] || bivy_start 0 0
+        [ -n "$B_job" ] || bivy_start 0
         ;;
       kill)
         eval "B_job=\$B_job_$B_id"
@@ -129,9 +129,9 @@ bivy_last() {
     eval "B_job=\$B_job_$B_id B_life=\$B_life_$B_id B_keep=\$B_keep_$B_id B_wait=\$B_grace_$B_id"
     if [ "$B_keep" = 1 ] || [ -n "$B_job" ]; then continue; fi
     if [ "$B_life" = 0 ] || [ "$B_do" = silent ]; then
-      bivy_start 0 0
+      bivy_start 0
     else
-      bivy_start "$((B_wait + 2))" 0
+      bivy_start "$((B_wait + 2))"
     fi
   done
 }

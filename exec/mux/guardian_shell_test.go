@@ -213,9 +213,9 @@ func TestGuardianEndsOnOrder(t *testing.T) {
 		h.order("end %s - - - .", stubborn)
 		h.order("end %s - - - .", polite)
 		h.order("end %s - - - .", none)
-		h.await(testNonce + " ended " + polite + " 1 1\n")
-		h.await(testNonce + " ended " + stubborn + " 1 1\n")
-		h.await(testNonce + " ended " + none + " 0 1\n")
+		h.await(testNonce + " ended " + polite + " 1 ")
+		h.await(testNonce + " ended " + stubborn + " 1 ")
+		h.await(testNonce + " ended " + none + " 0 ")
 		if alive(first.Pid()) || alive(second.Pid()) || !alive(third.Pid()) {
 			t.Errorf("polite %v, stubborn %v, the other %v", alive(first.Pid()), alive(second.Pid()), alive(third.Pid()))
 		}
@@ -247,7 +247,7 @@ func TestGuardianKillsDuringTheGrace(t *testing.T) {
 			}) {
 				t.Fatalf("after %s and kill it lives; the guardian said %q", first, h.said.String())
 			}
-			h.await(testNonce + " ended " + run + " 1 1\n")
+			h.await(testNonce + " ended " + run + " 1 ")
 		}
 	})
 }
@@ -275,14 +275,14 @@ func TestGuardianOnASilentLink(t *testing.T) {
 func TestGuardianStaysWhileTheBeatGoesOn(t *testing.T) {
 	t.Parallel()
 	eachShell(t, func(t *testing.T, sh shell) {
-		h := newHost(t, sh, 2*time.Second)
+		h := newHost(t, sh, time.Second)
 		run := runName(t)
 		c := command(t, run, false)
 		h.order("run %s 1 0 0 .", run)
 		tick := time.NewTicker(100 * time.Millisecond)
 		defer tick.Stop()
 		most := 0
-		for range 60 {
+		for range 30 {
 			<-tick.C
 			h.order("beat - - - - .")
 			most = max(most, len(withEnvironment(h.mark)))
@@ -356,7 +356,7 @@ func TestGuardianIgnoresNonsense(t *testing.T) {
 		}
 		h.order("run %s 1 0 0 .", run)
 		h.order("end %s - - - .", run)
-		h.await(testNonce + " ended " + run + " 1 1\n")
+		h.await(testNonce + " ended " + run + " 1 ")
 		h.order("bye - - - - .")
 		h.gone()
 	})

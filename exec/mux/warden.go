@@ -143,10 +143,7 @@ func (w *warden) register(_ time.Time, r *watched) bool {
 		return false
 	}
 	w.runs[r.id] = r
-	r.tell(news{Is: isHere})
-	if w.why != "" {
-		r.tell(news{Is: isUnwatched, Why: w.why})
-	}
+	r.tell(news{Is: isHere, Why: w.why})
 	return true
 }
 
