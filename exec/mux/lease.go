@@ -42,13 +42,19 @@ func (m *Masters) Lease(ctx context.Context, t Target) (*Lease, error) {
 	return l, nil
 }
 
-// Reconnect makes sure that the master of the lease is there. Nothing happens
-// where it is; otherwise the user's configuration is asked again, since a
-// login is about to be paid for anyway, and a master is started.
+// Reconnect makes sure that the master of the lease is there, and replaces one
+// that does not answer. Nothing happens where it does; without a master the
+// user's configuration is asked again, since a login is about to be paid for
+// anyway, and a master is started.
 func (l *Lease) Reconnect(ctx context.Context) error {
 	m := l.masters
-	if probe(m.dir.socket(l.id)) == listening {
+	switch {
+	case greets(ctx, m.dir.socket(l.id)):
 		return nil
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case probe(m.dir.socket(l.id)) == listening:
+		return l.Replace(ctx)
 	}
 	if l.onSecond() {
 		// It is not made anew: there was more to do than there is now, or the

@@ -11,8 +11,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/gofrs/flock"
-
 	"bivy/exec/proc"
 	"bivy/sshcmd"
 )
@@ -75,10 +73,8 @@ func (m *Masters) Connect(ctx context.Context, t Target) (Status, error) {
 	m.forgetFailure(r.ID)
 	m.forgetLimit(r.ID)
 	m.forgetLimit(secondID(r.ID))
-	if probe(m.dir.socket(r.ID)) != listening {
-		if err := m.connect(ctx, r); err != nil {
-			return Status{}, err
-		}
+	if err := m.ready(ctx, r); err != nil {
+		return Status{}, err
 	}
 	rec, err := readRecord(m.dir.sidecar(r.ID, "json"))
 	if err != nil {
@@ -133,42 +129,32 @@ func (m *Masters) Close(ctx context.Context, t Target) (closed bool, err error) 
 	return closed || first, err
 }
 
-// CloseID is Close for one master from List, which may have two of a route. A socket on which something that is
-// no master of ours listens is left alone, with an error.
+// CloseID is Close for one master from List, which may have two of a route. A
+// socket on which something that is no master of ours listens is left alone,
+// with an error.
 func (m *Masters) CloseID(ctx context.Context, id, host string) (closed bool, err error) {
-	socket, hold := m.dir.socket(id), flock.New(m.dir.sidecar(id, "hold"))
+	socket := m.dir.socket(id)
 	before := probe(socket)
 	m.forgetFailure(id)
 	politely := m.control(ctx, id, host, "exit")
 	// The holder follows its ssh; one whose ssh did not answer is told.
-	rec, recErr := readRecord(m.dir.sidecar(id, "json"))
-	for _, sig := range []syscall.Signal{0, syscall.SIGTERM, syscall.SIGKILL} {
-		if sig != 0 && recErr == nil {
-			_ = syscall.Kill(rec.Holder, sig)
+	wait := controlDeadline
+	if politely != nil && before == listening {
+		wait = 0
+	}
+	hold, err := m.end(ctx, id, wait)
+	if err == nil {
+		defer hold.Close() //nolint:errcheck // the lock ends with the descriptor
+		if probe(socket) == listening {
+			return false, fmt.Errorf("close the master of %s: somebody else listens on %s", host, socket)
 		}
-		if sig == syscall.SIGKILL && recErr == nil {
-			_ = syscall.Kill(rec.SSH, sig)
-		}
-		wait, cancel := context.WithTimeout(ctx, controlDeadline)
-		locked, err := hold.TryLockContext(wait, lockPoll)
-		cancel()
-		if locked {
-			defer hold.Close() //nolint:errcheck // the lock ends with the descriptor
-			removeStale(socket)
-			if probe(socket) == listening {
-				return false, fmt.Errorf("close the master of %s: somebody else listens on %s", host, socket)
-			}
-			return before == listening, nil
-		}
-		if ctx.Err() != nil {
-			return false, context.Cause(ctx)
-		}
-		if recErr != nil && !errors.Is(err, context.DeadlineExceeded) {
-			break
-		}
+		return before == listening, nil
+	}
+	if ctx.Err() != nil {
+		return false, context.Cause(ctx)
 	}
 	if politely == nil {
 		politely = errors.New("ssh took the order")
 	}
-	return false, fmt.Errorf("close the master of %s: its holder does not end: %w", host, politely)
+	return false, fmt.Errorf("close the master of %s: %w (%w)", host, err, politely)
 }
