@@ -73,6 +73,12 @@ func (m *Masters) Connect(ctx context.Context, t Target) (Status, error) {
 	m.forgetFailure(r.ID)
 	m.forgetLimit(r.ID)
 	m.forgetLimit(secondID(r.ID))
+	if own := m.ridden(ctx, r); own != "" {
+		if err := m.control(ctx, own, string(t.Host), "check"); err != nil {
+			return Status{}, &OwnMasterError{Host: string(t.Host), Path: own}
+		}
+		return Status{Record: Record{Format: 1, ID: rideID(r.ID), Host: string(t.Host)}, Listening: true, Busy: m.busy(rideID(r.ID))}, nil
+	}
 	if err := m.ready(ctx, r); err != nil {
 		return Status{}, err
 	}
@@ -90,16 +96,20 @@ func (m *Masters) Check(ctx context.Context, t Target) error {
 	if err != nil {
 		return err
 	}
-	return m.control(ctx, r.ID, string(t.Host), "check")
+	socket := m.dir.socket(r.ID)
+	if own := m.ridden(ctx, r); own != "" {
+		socket = own
+	}
+	return m.control(ctx, socket, string(t.Host), "check")
 }
 
 // control runs one `ssh -O` operation within its own deadline.
-func (m *Masters) control(ctx context.Context, id, host, op string) error {
+func (m *Masters) control(ctx context.Context, socket, host, op string) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, controlDeadline,
 		fmt.Errorf("the master of %s did not answer within %s", host, controlDeadline))
 	defer cancel()
 	var words proc.Tail
-	c := sshcmd.Control{SSH: m.cfg.SSH, ControlPath: m.dir.socket(id), Op: op}
+	c := sshcmd.Control{SSH: m.cfg.SSH, ControlPath: socket, Op: op}
 	exit, err := proc.Run(ctx, proc.Spec{Args: c.Args(), Env: m.cfg.Env, Stderr: &words, Isolation: proc.Session, Signal: syscall.SIGKILL})
 	if err != nil {
 		return err
@@ -111,7 +121,8 @@ func (m *Masters) control(ctx context.Context, id, host, op string) error {
 }
 
 // Close ends the masters of a target with all their sessions; closed is false
-// where none was running.
+// where none was running. The user's own is never closed: where there is only
+// that, the error is *OwnMasterError.
 func (m *Masters) Close(ctx context.Context, t Target) (closed bool, err error) {
 	r, err := m.route(ctx, t, false)
 	if err != nil {
@@ -126,7 +137,11 @@ func (m *Masters) Close(ctx context.Context, t Target) (closed bool, err error) 
 		}
 	}
 	first, err := m.CloseID(ctx, r.ID, string(t.Host))
-	return closed || first, err
+	closed = closed || first
+	if own := m.ridden(ctx, r); own != "" && err == nil && !closed {
+		return false, &OwnMasterError{Host: string(t.Host), Path: own, Closing: true}
+	}
+	return closed, err
 }
 
 // CloseID is Close for one master from List, which may have two of a route. A
@@ -136,7 +151,7 @@ func (m *Masters) CloseID(ctx context.Context, id, host string) (closed bool, er
 	socket := m.dir.socket(id)
 	before := probe(socket)
 	m.forgetFailure(id)
-	politely := m.control(ctx, id, host, "exit")
+	politely := m.control(ctx, socket, host, "exit")
 	// The holder follows its ssh; one whose ssh did not answer is told.
 	wait := controlDeadline
 	if politely != nil && before == listening {

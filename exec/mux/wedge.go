@@ -54,7 +54,7 @@ func saysHello(ctx context.Context, conn net.Conn) bool {
 // Responsive asks the master of the lease, within a deadline of its own,
 // whether it still works: one that is stopped, or stuck, listens on.
 func (l *Lease) Responsive(ctx context.Context) bool {
-	return l.masters.control(ctx, l.id, l.Host(), "check") == nil
+	return l.masters.control(ctx, l.ControlPath(), l.Host(), "check") == nil
 }
 
 // Replace ends the master of the lease, with all that runs over it, unless it
@@ -62,6 +62,9 @@ func (l *Lease) Responsive(ctx context.Context) bool {
 // at the same time one does so. The errors are those of Reconnect.
 func (l *Lease) Replace(ctx context.Context) error {
 	m := l.masters
+	if l.ride != "" {
+		return l.remount(ctx)
+	}
 	if l.onSecond() {
 		r := l.route
 		r.ID = l.id
@@ -102,7 +105,7 @@ func (m *Masters) replace(ctx context.Context, r route) error {
 
 // endWedged ends a master that does not answer, under the lock of its login.
 func (m *Masters) endWedged(ctx context.Context, r route) error {
-	asked := m.control(ctx, r.ID, string(r.Host), "check")
+	asked := m.control(ctx, m.dir.socket(r.ID), string(r.Host), "check")
 	if asked == nil || ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
