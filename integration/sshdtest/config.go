@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"bivy/exec/proc"
+	"bivy/internal/leak"
 )
 
 // marker is a variable in the environment of every session, and so of all that
@@ -79,7 +80,7 @@ func (s *Server) writeServerConfig(port int, o Options) error {
 		extra, matches = extra[:i], extra[i:]
 	}
 	lines := []string{
-		"SetEnv HOME=" + s.path("empty") + " " + marker + "=" + s.Dir,
+		"SetEnv HOME=" + s.path("empty") + " " + marker + "=" + s.Dir + " " + leak.Mark(),
 		"ForceCommand exec " + wrapper,
 		"Port " + strconv.Itoa(port),
 		"ListenAddress 127.0.0.1",
