@@ -83,7 +83,7 @@ func (l *Lease) Replace(ctx context.Context) error {
 func (m *Masters) ready(ctx context.Context, r route) error {
 	socket := m.dir.socket(r.ID)
 	switch {
-	case greets(ctx, socket) || ctx.Err() != nil:
+	case greets(ctx, socket) && !m.holderGone(r.ID) || ctx.Err() != nil:
 		return context.Cause(ctx)
 	case probe(socket) == listening:
 		return m.replace(ctx, r)
@@ -106,7 +106,7 @@ func (m *Masters) replace(ctx context.Context, r route) error {
 // endWedged ends a master that does not answer, under the lock of its login.
 func (m *Masters) endWedged(ctx context.Context, r route) error {
 	asked := m.control(ctx, m.dir.socket(r.ID), string(r.Host), "check")
-	if asked == nil || ctx.Err() != nil {
+	if asked == nil && !m.orphaned(r.ID) || ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	if probe(m.dir.socket(r.ID)) != listening {
@@ -148,7 +148,7 @@ func (m *Masters) end(ctx context.Context, id string, first time.Duration) (*flo
 		case err != nil:
 			return nil, err
 		case locked:
-			m.orphaned(id)
+			m.endOrphan(ctx, id)
 			removeStale(m.dir.socket(id))
 			return hold, nil
 		}
@@ -192,8 +192,3 @@ func (m *Masters) signal(id string, s step) {
 		}
 	}
 }
-
-// orphaned ends an ssh that listens although its holder is gone, which
-// happens where the kernel has no signal for the death of a parent. The caller
-// has the holder's lock.
-func (*Masters) orphaned(string) {}
