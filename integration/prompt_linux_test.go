@@ -12,7 +12,7 @@ import (
 const (
 	password = "correct horse"
 	// passwordHash is crypt(3)'s SHA-512 of it.
-	passwordHash = "$6$bivytest$wdX8B0sTtzHB5JZ8z693xBFY3UACOJE51YIK8iEtvgCt/j5CRIu/HmUMdaT4pODqF0ylCFMLZEhxZCKz3VmJ5."
+	passwordHash = "$6$bivytest$wdX8B0sTtzHB5JZ8z693xBFY3UACOJE51YIK8iEtvgCt/j5CRIu/HmUMdaT4pODqF0ylCFMLZEhxZCKz3VmJ5." //nolint:gosec // a test's own
 	// pamService asks for the password of /etc/shadow and nothing else.
 	pamService = "auth required pam_unix.so nodelay\naccount required pam_permit.so\nsession required pam_permit.so\n"
 )
@@ -36,7 +36,7 @@ func withPassword(t *testing.T) {
 		t.Fatalf("keep the mounts to ourselves: %v", err)
 	}
 	dir := t.TempDir()
-	for file, line := range map[string]string{
+	for file, line := range map[string]string{ //nolint:gosec // see above
 		"/etc/passwd":     "ann:x:0:0::/root:/bin/sh\n",
 		"/etc/shadow":     "ann:" + passwordHash + ":20000:0:99999:7:::\n",
 		"/etc/pam.d/sshd": "",
@@ -103,7 +103,7 @@ func passwordAsked(t *testing.T, w *world, question string) {
 	sc := w.onTerminal(w.spec("exec", "-it", "--host", "secret", "-c", "echo got-$((6*7)); read line; echo $line; exit 3"))
 	sc.asked(question, 1)
 	sc.answer("", "wrong horse\r")
-	sc.asked(question, 2)
+	sc.askedAgain(question, 2)
 	sc.answer("", password+"\r")
 	sc.answer("got-42\r\n", "word\r")
 	if code := sc.wait(); code != 3 || !strings.HasSuffix(sc.text(), "word\r\nword\r\n") {
@@ -113,7 +113,7 @@ func passwordAsked(t *testing.T, w *world, question string) {
 	w.wants(0, "host", "close", "secret")
 	refused := w.onTerminal(w.spec("exec", "--host", "secret", "--", "true"))
 	for n := range 3 {
-		refused.asked(question, n+1)
+		refused.askedAgain(question, n+1)
 		refused.answer("", "wrong horse\r")
 	}
 	if code := refused.wait(); code != 91 {

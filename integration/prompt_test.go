@@ -37,6 +37,13 @@ func (s *screen) asked(question string, n int) {
 	})
 }
 
+// askedAgain waits for the n-th time of a question. What ssh says of the last
+// answer comes on another way, before the question or just behind it.
+func (s *screen) askedAgain(question string, n int) {
+	s.w.tb.Helper()
+	s.w.eventually("the terminal asks again "+question, func() bool { return strings.Count(s.text(), question) == n })
+}
+
 // unsaid checks that a secret was never shown.
 func (s *screen) unsaid(secrets ...string) {
 	s.w.tb.Helper()
