@@ -52,6 +52,7 @@ type masterJSON struct {
 	Host      string
 	PID       int
 	HolderPID int `json:"holder_pid"`
+	Human     bool
 }
 
 // end closes all masters. Then neither a holder nor an ssh nor a process on

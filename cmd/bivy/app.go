@@ -58,9 +58,10 @@ func (a *App) Masters() (*mux.Masters, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find our own program: %w", err)
 	}
+	terminal := a.UI.terminal(a.Batch)
 	a.masters, err = mux.Open(mux.Config{
 		SSH: ssh, Holder: []string{self, "holder"}, Sockets: p.Sockets, CacheDir: p.Cache,
-		Terminal: a.UI.terminal(a.Batch), Wait: a.WaitHost, Idle: a.IdleHost,
+		Terminal: terminal, Askpass: !a.Batch && sshcmd.Askpass(os.Environ(), terminal != nil), Wait: a.WaitHost, Idle: a.IdleHost,
 	})
 	return a.masters, err
 }

@@ -38,6 +38,10 @@ func (e *LoginTimeoutError) Error() string {
 // asks for no patience but still for an attempt.
 const minLogin = 5 * time.Second
 
+// askpassWait is the least time for a login in which SSH_ASKPASS may ask: we do
+// not see when it does, so there is time for a human from the start.
+const askpassWait = 5 * time.Minute
+
 // lockPoll is how often a waiter looks whether the login of another process
 // has ended.
 const lockPoll = 15 * time.Millisecond
@@ -114,7 +118,12 @@ func (m *Masters) loginLocked(ctx context.Context, r route, began time.Time) err
 	return err
 }
 
-func (m *Masters) loginBudget() time.Duration { return max(m.cfg.Wait, minLogin) }
+func (m *Masters) loginBudget() time.Duration {
+	if m.cfg.Askpass {
+		return max(m.cfg.Wait, askpassWait)
+	}
+	return max(m.cfg.Wait, minLogin)
+}
 
 // login starts a master, again after a pause where the host throttles new
 // connections (sshd's MaxStartups), within the budget.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -21,14 +22,15 @@ type Record struct {
 	Holder  int       `json:"holder_pid"`
 	SSH     int       `json:"ssh_pid"`
 	Started time.Time `json:"started"`
-	// Human says that somebody typed during the login.
+	// Human says that somebody typed during the login, touched a key, or may
+	// have been asked by SSH_ASKPASS.
 	Human bool `json:"human"`
 }
 
 // record writes down who the master is.
 func (h *holder) record(ssh int) error {
 	data, err := json.Marshal(Record{
-		Format: 1, ID: h.spec.ID, Host: h.spec.Host, Holder: os.Getpid(), SSH: ssh, Started: time.Now(), Human: h.typed(),
+		Format: 1, ID: h.spec.ID, Host: h.spec.Host, Holder: os.Getpid(), SSH: ssh, Started: time.Now(), Human: h.needsHuman(),
 	})
 	if err != nil {
 		return err
@@ -37,6 +39,12 @@ func (h *holder) record(ssh int) error {
 		return fmt.Errorf("record the master: %w", err)
 	}
 	return nil
+}
+
+// needsHuman reports whether the login may have needed one. ssh says so when it
+// waits for a touch (sshconnect2.c, sshkey notifier of OpenSSH 8.2 and later).
+func (h *holder) needsHuman() bool {
+	return h.typed() || h.spec.Human || strings.Contains(h.words.String(), "Confirm user presence")
 }
 
 // awaitEnd waits until ssh has ended, and ends it when it was idle long

@@ -46,8 +46,11 @@ type Config struct {
 	CacheDir string
 	// Env is the environment of ssh and its proxies.
 	Env []string
-	// Terminal, if any, is where ssh may ask the user; nil means BatchMode.
+	// Terminal, if any, is where ssh may ask the user.
 	Terminal *Terminal
+	// Askpass says that ssh may ask by the user's SSH_ASKPASS (see
+	// sshcmd.Askpass); without it and without a terminal it may not ask at all.
+	Askpass bool
 	// Wait is the budget for connecting and for a free session. Zero fails
 	// fast: one attempt, no queue.
 	Wait time.Duration

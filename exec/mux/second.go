@@ -3,7 +3,6 @@ package mux
 import (
 	"context"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -25,7 +24,7 @@ func secondID(id string) string { return id + "b" }
 // first needed no human, since nobody expects to be asked, or to touch a key,
 // in the middle of the work.
 func (m *Masters) mayHaveSecond(id string) bool {
-	if m.cfg.Wait == 0 || hasAskpass(m.cfg.Env) {
+	if m.cfg.Wait == 0 {
 		return false
 	}
 	rec, err := readRecord(m.dir.sidecar(id, "json"))
@@ -38,15 +37,6 @@ func (m *Masters) mayHaveSecond(id string) bool {
 
 // secondTry is a file whose time is that of the last attempt.
 func (m *Masters) secondTry(id string) string { return m.dir.sidecar(secondID(id), "try") }
-
-func hasAskpass(env []string) bool {
-	for _, v := range env {
-		if value, ok := strings.CutPrefix(v, "SSH_ASKPASS="); ok && value != "" {
-			return true
-		}
-	}
-	return false
-}
 
 // secondLogin is one that a lease began while it stood in line. It goes on
 // when the lease gets another session meanwhile, and ends with the lease: one
@@ -69,7 +59,7 @@ func (l *Lease) trySecond(ctx context.Context) {
 	}
 	touch(try.Name())
 	_ = try.Close()
-	m.cfg.Terminal = nil // nobody is asked
+	m.cfg.Terminal, m.cfg.Askpass = nil, false // nobody is asked
 	r := l.route
 	r.ID = secondID(id)
 	ctx, cancel := context.WithCancel(ctx)

@@ -67,11 +67,11 @@ func (m *Masters) startHolder(ctx context.Context, r route, features sshcmd.Feat
 func (m *Masters) holderSpec(r route, features sshcmd.Features) holderSpec {
 	master := sshcmd.Master{
 		SSH: m.cfg.SSH, User: r.User, Host: r.Host, ControlPath: m.dir.socket(r.ID),
-		Batch: m.cfg.Terminal == nil, Features: features,
+		Batch: m.batch(), Features: features,
 	}
 	spec := holderSpec{
 		Format: 1, Host: string(r.Host), ID: r.ID, Argv: master.Args(), Dir: m.dir.path,
-		Slots: m.cfg.Sessions, Idle: m.cfg.Idle, Interactive: m.cfg.Terminal != nil, SSH: m.cfg.SSH,
+		Slots: m.cfg.Sessions, Idle: m.cfg.Idle, Interactive: m.cfg.Terminal != nil, Human: m.cfg.Askpass, SSH: m.cfg.SSH,
 	}
 	if m.cfg.Terminal != nil {
 		if size, err := proc.SizeOf(m.cfg.Terminal.Out); err == nil {
@@ -94,7 +94,7 @@ func (m *Masters) launch(ctx context.Context, spec holderSpec) (*link, error) {
 	}
 	// The holder outlives the context of the command that started it.
 	p, err := proc.Start(context.WithoutCancel(ctx), proc.Spec{
-		Args: m.cfg.Holder, Env: m.cfg.Env, Files: []*os.File{theirs}, Isolation: proc.Session,
+		Args: m.cfg.Holder, Env: m.loginEnv(), Files: []*os.File{theirs}, Isolation: proc.Session,
 	})
 	if err != nil {
 		_ = hold.conn.Close()
@@ -106,6 +106,18 @@ func (m *Masters) launch(ctx context.Context, spec holderSpec) (*link, error) {
 		return nil, err
 	}
 	return hold, nil
+}
+
+// batch reports whether nobody may be asked anything.
+func (m *Masters) batch() bool { return m.cfg.Terminal == nil && !m.cfg.Askpass }
+
+// loginEnv is the environment of a login. BatchMode does not reach the ssh of
+// a ProxyJump or ProxyCommand; the variable does.
+func (m *Masters) loginEnv() []string {
+	if m.batch() {
+		return append(m.cfg.Env[:len(m.cfg.Env):len(m.cfg.Env)], "SSH_ASKPASS_REQUIRE=never")
+	}
+	return m.cfg.Env
 }
 
 // receive passes the holder's messages on until either side ends.

@@ -30,6 +30,8 @@ type holderSpec struct {
 	Beat      time.Duration `json:"beat_ns,omitempty"`
 	Silence   time.Duration `json:"silence_ns,omitempty"`
 	GuardIdle time.Duration `json:"guard_idle_ns,omitempty"`
+	// Human says that somebody may be asked out of our sight.
+	Human bool `json:"human"`
 }
 
 // kind is what a message between a holder and the process that started it is.
