@@ -59,6 +59,7 @@ type attempt struct {
 
 	timedOut bool
 	canceled error
+	ordered  bool             // it was running when it was told to end
 	killing  bool             // the command was told to end without a grace
 	unheard  error            // our writer's: output was lost
 	killed   bool             // we ended ssh: its status says nothing

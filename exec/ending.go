@@ -28,8 +28,10 @@ func (a *attempt) cancel(why error) {
 // the host may take for it; a link that took long for the start gets more.
 func (a *attempt) end() {
 	a.limit.Reset(a.cmd.grace() + confirm + a.delay())
+	m := a.seen()
+	a.ordered = m.started && !m.exited
 	switch {
-	case !a.seen().started:
+	case !m.started:
 		// A frame that was not read yet is worth nothing without its session.
 		_ = a.stdin.Close()
 	case a.lifeline():
@@ -101,6 +103,12 @@ func (a *attempt) makeSure() {
 		}
 	case <-time.After(a.cmd.grace() + confirm + a.delay()):
 	}
+}
+
+// obeyed reports whether a command ended as it was told to, by TERM or KILL.
+// The guardian's report is better evidence, and may come too late.
+func (a *attempt) obeyed(m marks) bool {
+	return a.ordered && m.exited && (m.code == 128+int(syscall.SIGTERM) || m.code == 128+int(syscall.SIGKILL))
 }
 
 // delay is how much more than nothing the way to the host and back takes.

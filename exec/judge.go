@@ -31,7 +31,7 @@ func (a *attempt) receipt(exit proc.Exit, lingering bool) (Receipt, error) {
 		marks: m, sshCode: exit.Code, sent: a.sent,
 		canceled: a.canceled != nil, timedOut: a.timedOut,
 	}
-	if a.ended != nil && a.ended.Found {
+	if a.ended != nil && a.ended.Found || a.obeyed(m) {
 		e.marks.ended = true
 	}
 	if !m.exited {
@@ -69,6 +69,7 @@ func (a *attempt) survivors(r *Receipt, m marks) {
 		r.Survivors, r.SurvivorsComplete = a.ended.Survivors, a.ended.Complete
 	case m.ended:
 		r.Survivors, r.SurvivorsComplete = m.left, m.complete
+	case a.ordered:
 	default:
 		r.SurvivorsComplete = r.State == NeverStarted || r.State == Exited || r.State == Signaled ||
 			r.State == Canceled && r.Started.IsZero() && !a.sent
