@@ -3,8 +3,6 @@ package exec
 import (
 	"context"
 	"io"
-	"os"
-	"syscall"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -20,23 +18,32 @@ const (
 	// or ssh's: what a background child still says in it is passed on.
 	drain = 150 * time.Millisecond
 	// minStart and maxStart bound the time that a host gets to start our
-	// shell; between them the user's patience decides.
+	// shell; between them the user's patience decides. The upper one is more
+	// than a master takes to notice that its link is dead: it asks after 15 s
+	// without a word, and gives up with the fourth time (clientloop.c).
 	minStart = 5 * time.Second
-	maxStart = 30 * time.Second
-	// confirm is how long after the grace the host may take to report. A busy
-	// host stretches the grace, too: it counts pauses, not the time between.
-	confirm = 5 * time.Second
+	maxStart = 75 * time.Second
+	// suspect is when a session that has not started makes us ask whether its
+	// master is there at all.
+	suspect = 4 * time.Second
+	// confirm is how long after the grace the host may take to report, on a
+	// link without delay; slack bounds what a slow one gets on top.
+	confirm = time.Second
+	slack   = 4 * time.Second
 )
 
 // attempt is one try to run a command over a warm session.
 type attempt struct {
 	cmd   Command
 	lease *mux.Lease
-	nonce string
+	id    identity
+	guard *mux.Guard
 
 	ssh     *proc.Process
 	log     string
 	stdin   io.WriteCloser
+	fed     *feeding   // nil with a terminal
+	gate    *readyGate // nil without
 	stdout  *scanner
 	stderr  *scanner // nil with a terminal
 	events  chan marks
@@ -48,11 +55,17 @@ type attempt struct {
 	closers []io.Closer
 	began   time.Time
 	started time.Time
+	limit   *time.Timer
 
 	timedOut bool
 	canceled error
-	unheard  error // our writer's: output was lost
-	killed   bool  // we ended ssh: its status says nothing
+	killing  bool             // the command was told to end without a grace
+	unheard  error            // our writer's: output was lost
+	killed   bool             // we ended ssh: its status says nothing
+	sent     bool             // the host may have got something of the frame
+	wedged   bool             // the master did not answer
+	report   <-chan mux.Ended // set while the guardian is at work for us
+	ended    *mux.Ended       // what it reported
 }
 
 // run starts ssh, watches the command, and says what became of it.
@@ -61,6 +74,7 @@ func (a *attempt) run(ctx context.Context) (Receipt, error) {
 	if a.log, err = a.lease.LogFile(); err != nil {
 		return Receipt{State: NeverStarted}, err
 	}
+	a.guard = a.lease.Guard(ctx, mux.Run{ID: a.id.run, Grace: a.cmd.grace(), Lifeline: a.lifeline(), Keep: a.cmd.Keep})
 	a.began = time.Now()
 	// Two marks a stream and the notes between them fit without blocking.
 	a.events = make(chan marks, 16)
@@ -73,16 +87,22 @@ func (a *attempt) run(ctx context.Context) (Receipt, error) {
 		err = a.startPipes(ctx)
 	}
 	if err != nil {
+		a.guard.Over()
 		_ = words(a.log)
 		return Receipt{State: NeverStarted}, err
 	}
 	exit, lingering := a.watch(ctx)
+	a.makeSure()
 	select {
 	case a.unheard = <-a.broken: // the last words failed to be written
 	default:
 	}
 	return a.receipt(exit, lingering)
 }
+
+// lifeline reports whether the session's stdin is one: the command has no
+// other use for it.
+func (a *attempt) lifeline() bool { return a.cmd.Stdin == nil && a.cmd.TTY == nil }
 
 func (a *attempt) session(tty bool) sshcmd.Session {
 	boot := frame.Boot
@@ -98,58 +118,76 @@ func (a *attempt) session(tty bool) sshcmd.Session {
 	}
 }
 
-// note passes marks on to watch.
+// note is called by the scanners, on the goroutines that read. It never
+// blocks: what is dropped is in the scanner's state all the same.
 func (a *attempt) note(m marks) {
 	select {
 	case a.events <- m:
-	default: // a host that floods us with marks gains nothing
+	default:
 	}
 }
 
-// watch waits for the end: of the command as the supervisor reports it, of
-// ssh, or of what we asked for. It returns how ssh ended, and whether
-// something still held the streams.
+// watch waits until ssh and both streams have ended, or until nothing more is
+// to be expected of them.
 func (a *attempt) watch(ctx context.Context) (exit proc.Exit, lingering bool) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	ended := make(chan proc.Exit, 1)
 	go func() {
 		exit, _ := a.ssh.Wait()
 		ended <- exit
 	}()
+	a.limit = time.NewTimer(min(max(a.lease.Masters().Wait(), minStart), maxStart))
+	defer a.limit.Stop()
 	var (
-		limit   = time.NewTimer(min(max(a.lease.Masters().Wait(), minStart), maxStart))
 		timeout <-chan time.Time
+		doubt   = time.After(suspect)
+		dead    = make(chan bool, 1)
+		hurry   = a.cmd.Hurry
 		open    = a.streams
 		gone    bool
 		done    = ctx.Done()
 	)
-	defer limit.Stop()
-	for !gone || open > 0 {
+	for !gone || open > 0 || a.report != nil {
 		select {
 		case exit = <-ended:
 			gone = true
-			limit.Reset(drain)
+			a.settle()
 		case err := <-a.readers:
 			open--
 			if err != nil {
-				a.cancel(ctx, err, limit)
+				a.cancel(err)
 			}
 		case err := <-a.broken:
 			a.unheard = err
-			a.cancel(ctx, err, limit)
+			a.cancel(err)
 		case m := <-a.events:
 			if a.started.IsZero() && m.started {
-				timeout = a.start(ctx, m, limit)
+				timeout = a.start(ctx, m)
 			}
 			if a.allExited() {
-				limit.Reset(drain)
+				a.settle()
 			}
 		case <-done:
 			done, timeout = nil, nil
-			a.cancel(ctx, context.Cause(ctx), limit)
+			a.cancel(context.Cause(ctx))
+		case <-hurry:
+			hurry = nil
+			a.kill()
 		case <-timeout:
 			a.timedOut, timeout = true, nil
-			a.end(ctx, limit)
-		case <-limit.C:
+			a.end()
+		case end, ok := <-a.report:
+			a.reported(end, ok, gone)
+		case <-doubt:
+			if a.started.IsZero() && !gone && a.canceled == nil {
+				go func() { dead <- !a.lease.Responsive(ctx) }()
+			}
+		case a.wedged = <-dead:
+			if a.wedged && a.started.IsZero() {
+				a.limit.Reset(0)
+			}
+		case <-a.limit.C:
 			lingering = a.letGo(gone, ended, &exit)
 			return exit, lingering
 		}
@@ -160,75 +198,26 @@ func (a *attempt) watch(ctx context.Context) (exit proc.Exit, lingering bool) {
 
 // start takes note of the start mark and returns when the command's time is
 // over. One that starts although it was canceled is ended now.
-func (a *attempt) start(ctx context.Context, m marks, limit *time.Timer) (timeout <-chan time.Time) {
+func (a *attempt) start(ctx context.Context, m marks) (timeout <-chan time.Time) {
 	a.started = time.Now()
 	close(a.begun)
+	a.lease.Began()
+	a.guard.Started(m.pid)
 	zerolog.Ctx(ctx).Debug().Int("pid", m.pid).Dur("took", a.started.Sub(a.began)).Msg("command started")
 	if a.canceled != nil {
-		a.end(ctx, limit)
+		a.end()
 		return nil
 	}
-	limit.Stop()
+	a.limit.Stop()
 	return after(a.cmd.Timeout)
 }
 
-// cancel ends the command once, for the first reason that comes.
-func (a *attempt) cancel(ctx context.Context, why error, limit *time.Timer) {
-	if a.canceled == nil && !a.timedOut {
-		a.canceled = why
-		a.end(ctx, limit)
+// settle waits a little for the rest after the command's end, or ssh's. The
+// guardian's report has its own limit.
+func (a *attempt) settle() {
+	if a.report == nil {
+		a.limit.Reset(drain)
 	}
-}
-
-// end asks the host to end the command. A lifeline is cut; otherwise a second
-// session carries the order. The limit is what the host may take for it.
-func (a *attempt) end(ctx context.Context, limit *time.Timer) {
-	limit.Reset(a.cmd.grace() + confirm)
-	m := a.seen()
-	switch {
-	case !m.started || a.cmd.Stdin == nil && a.cmd.TTY == nil:
-		_ = a.stdin.Close()
-	default:
-		go a.reap(context.WithoutCancel(ctx), m)
-	}
-}
-
-// reap ends the command from a session of its own, within the same limit. It
-// takes no lease: those leave room for this.
-func (a *attempt) reap(ctx context.Context, m marks) {
-	ctx, cancel := context.WithTimeout(ctx, a.cmd.grace()+confirm)
-	defer cancel()
-	log, err := a.lease.LogFile()
-	if err != nil {
-		return
-	}
-	defer os.Remove(log) //nolint:errcheck // a sidecar, also removed with the master
-	s := a.session(false)
-	s.Log = log
-	r, w, err := os.Pipe()
-	if err != nil {
-		return
-	}
-	defer closeAll([]*os.File{r, w})
-	go func() { _, _ = w.Write(reapFrame(m, a.cmd.grace())) }()
-	_, _ = proc.Run(ctx, proc.Spec{Args: s.Args(), Env: a.lease.Masters().Env(), Stdin: r, Isolation: proc.Session})
-}
-
-// letGo stops listening: ssh is ended if it is still there, our ends of the
-// streams are closed.
-func (a *attempt) letGo(gone bool, ended <-chan proc.Exit, exit *proc.Exit) (lingering bool) {
-	if !gone {
-		a.killed = true
-		_ = a.ssh.Signal(syscall.SIGTERM)
-		select {
-		case *exit = <-ended:
-		case <-time.After(proc.DefaultGrace):
-			_ = a.ssh.Signal(syscall.SIGKILL)
-			*exit = <-ended
-		}
-	}
-	a.close()
-	return a.allExited()
 }
 
 func (a *attempt) close() {
@@ -237,6 +226,11 @@ func (a *attempt) close() {
 		_ = c.Close()
 	}
 	_ = a.stdin.Close()
+	if a.fed != nil {
+		a.sent = a.fed.takeBack()
+	} else {
+		a.sent = a.gate.wasOpened()
+	}
 }
 
 // seen is what both streams have told until now.

@@ -14,7 +14,7 @@ func TestBootWithoutFullblock(t *testing.T) {
 		`case "$*" in *iflag*) echo "dd: unknown operand" >&2; exit 1 ;; esac; : >`+used+`; PATH=/usr/bin:/bin exec dd "$@"`)
 	eachShell(t, func(t *testing.T, sh shell) {
 		s := sh.start(t, setup{path: bin})
-		s.feedAll(commandFrame(Command{Argv: []string{"cat"}}, testNonce, modeUser), []byte("\nthe user's\n"))
+		s.feedAll(commandFrame(Command{Argv: []string{"cat"}}, testID(), modeUser), []byte("\nthe user's\n"))
 		r := s.wait()
 		r.wantExit(t, 0)
 		if r.stdout != "\nthe user's\n" || r.stderr != "" {
@@ -36,7 +36,7 @@ func TestCutFrameRunsNothing(t *testing.T) {
 		canary := filepath.Join(home, "canary")
 		whole := commandFrame(Command{
 			Argv: []string{"touch", canary}, Env: []EnvVar{{"A", "b\nc d\n"}, {"X", "$(touch " + canary + ")\ntouch " + canary}},
-		}, testNonce, modeUser)
+		}, testID(), modeUser)
 		cuts := []int{len(whole) - 2}
 		for at := 0; at < len(whole)-2; at += 50 {
 			cuts = append(cuts, at)

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"bivy/exec/mux"
 	"bivy/exec/proc"
 	"bivy/internal/termsafe"
 	"bivy/sshcmd"
@@ -47,6 +48,12 @@ type Command struct {
 	// Grace is the time from TERM to KILL; zero means DefaultGrace. Seconds
 	// count, fractions do not.
 	Grace time.Duration
+	// Hurry, when it is closed after the command was canceled or its time was
+	// over, cuts the grace short: KILL at once.
+	Hurry <-chan struct{}
+	// Keep lets the command live on where its link is lost, or we are killed.
+	// What it writes from then on is kept on the host (KeptFile).
+	Keep bool
 
 	Stdout, Stderr io.Writer
 }
@@ -82,6 +89,8 @@ func (c Command) check() error {
 		return &CommandError{"there is no command to run"}
 	case len(c.Argv) > 0 && c.Script != "":
 		return &CommandError{"there are both a command and a script to run"}
+	case c.Keep && c.TTY != nil:
+		return &CommandError{"a command with a terminal ends with its link"}
 	case len(c.Argv) > 0 && c.Argv[0] == "":
 		return &CommandError{"the command's name is empty"}
 	}
@@ -109,12 +118,16 @@ type NotStartedError struct {
 	Noise string
 	// ExitCode is the session's status in that case.
 	ExitCode int
+	// Silent is how long the host gave no answer at all, if that was it.
+	Silent time.Duration
 }
 
 func (e *NotStartedError) Error() string {
 	switch {
 	case e.Said != nil:
 		return e.Said.Error()
+	case e.Silent != 0:
+		return fmt.Sprintf("%s did not answer within %s; nothing was run", e.Host, e.Silent.Round(100*time.Millisecond))
 	case e.Dir != "":
 		return fmt.Sprintf("%s has no directory %s that can be entered", e.Host, termsafe.Line(e.Dir, 200))
 	}
@@ -142,6 +155,8 @@ type LostError struct {
 	MasterAlive bool
 	// Words are the last that ssh said.
 	Words string
+	// Kept is set for a command that was to live on without its link.
+	Kept string
 }
 
 func (e *LostError) Error() string {
@@ -157,21 +172,39 @@ func (e *LostError) Error() string {
 	if line := termsafe.LastLine(e.Words); line != "" {
 		msg += "; ssh said: " + termsafe.Line(line, 300)
 	}
+	if e.Kept != "" {
+		msg += "; it was told to go on there, and writes to " + e.Kept + ".out and .err"
+	}
 	return msg
 }
+
+// KeptFile is where a command with Keep writes to once its link is lost, on the
+// host: this path with .out and .err.
+func KeptFile(run string) string { return "~/.bivy/kept/" + run }
 
 // TimeoutError says that a command was ended because its time was over.
 type TimeoutError struct {
 	Host      string
 	After     time.Duration
 	Confirmed bool
+	// Why is what stood in the way where the end is not confirmed, Left what
+	// could not be ended.
+	Why  string
+	Left []mux.Survivor
 }
 
 func (e *TimeoutError) Error() string {
 	if e.Confirmed {
 		return fmt.Sprintf("the command ran on %s for %s and was ended", e.Host, e.After)
 	}
-	return fmt.Sprintf("the command ran on %s for %s and was told to end; the host did not confirm that it did", e.Host, e.After)
+	return fmt.Sprintf("the command ran on %s for %s and was told to end; the host did not confirm that it did", e.Host, e.After) + because(e.Why)
+}
+
+func because(why string) string {
+	if why == "" {
+		return ""
+	}
+	return " (" + why + ")"
 }
 
 // OutputError says that what the command wrote could not be passed on: the
@@ -202,6 +235,10 @@ type CanceledError struct {
 	Started   bool
 	Confirmed bool
 	Cause     error
+	// Why is what stood in the way where the end is not confirmed, Left what
+	// could not be ended.
+	Why  string
+	Left []mux.Survivor
 }
 
 func (e *CanceledError) Error() string {
@@ -211,7 +248,7 @@ func (e *CanceledError) Error() string {
 	case e.Confirmed:
 		return "canceled; the command on " + e.Host + " was ended"
 	default:
-		return "canceled; " + e.Host + " did not confirm that the command ended"
+		return "canceled; " + e.Host + " did not confirm that the command ended" + because(e.Why)
 	}
 }
 

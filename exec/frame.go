@@ -1,10 +1,11 @@
 package exec
 
 import (
+	"crypto/rand"
 	_ "embed"
+	"encoding/hex"
 	"fmt"
 	"strings"
-	"time"
 
 	"bivy/exec/frame"
 	"bivy/sshcmd"
@@ -12,6 +13,9 @@ import (
 
 //go:embed supervisor.sh
 var supervisor string
+
+//go:embed lifeline.sh
+var lifeline string
 
 const (
 	// bootTTY first makes the terminal pass bytes as they are, then says
@@ -60,6 +64,17 @@ func (v EnvVar) check() error {
 	return nil
 }
 
+// identity names one attempt to run a command: nonce is in its marks and known
+// to the supervisor alone, run is in the environment of all that it starts
+// (BIVY_RUN), by which they are found. Both are hex digits.
+type identity struct{ nonce, run string }
+
+func newIdentity() identity {
+	var b [20]byte
+	_, _ = rand.Read(b[:]) // never fails (crypto/rand, Go 1.24)
+	return identity{nonce: hex.EncodeToString(b[:12]), run: hex.EncodeToString(b[12:])}
+}
+
 // mode says what the session's stdin is for, once the frame has been read.
 type mode string
 
@@ -69,20 +84,26 @@ const (
 	modeTTY   mode = "tty"   // the terminal
 )
 
-// commandFrame builds what is sent first on stdin: a length, a newline, and so many
-// bytes of shell text.
-func commandFrame(c Command, nonce string, m mode) []byte {
+// commandFrame builds what is sent first on stdin.
+func commandFrame(c Command, id identity, m mode) []byte {
 	var b strings.Builder
 	b.WriteString(frame.Strip(supervisor))
-	fmt.Fprintf(&b, "B_nonce=%s B_mode=%s B_grace=%d B_dir=%s\n",
-		nonce, m, int(c.grace().Seconds()), sshcmd.Quote(c.Dir))
-	b.WriteString("bivy_env() {\n:\n")
+	if m == modeWatch {
+		b.WriteString(frame.Tree() + frame.Strip(lifeline))
+	}
+	keep := ""
+	if c.Keep {
+		keep = "1"
+	}
+	fmt.Fprintf(&b, "B_nonce=%s B_run=%s B_mode=%s B_keep=%s B_grace=%d B_dir=%s\n",
+		id.nonce, id.run, m, keep, int(c.grace().Seconds()), sshcmd.Quote(c.Dir))
+	b.WriteString("bivy_env() {\nexport BIVY_RUN=" + id.run + "\n")
 	for _, v := range c.Env {
 		fmt.Fprintf(&b, "export %s=%s\n", v.Name, sshcmd.Quote(v.Value))
 	}
 	argv := c.Argv
 	if c.Script != "" {
-		argv = scriptArgv(&b, c.Script, nonce)
+		argv = scriptArgv(&b, c.Script, id.nonce)
 	} else if strings.HasPrefix(argv[0], "-") {
 		// exec would take the name for an option; as the first word of a
 		// command line it cannot be one.
@@ -90,17 +111,6 @@ func commandFrame(c Command, nonce string, m mode) []byte {
 	}
 	b.WriteString("}\nbivy_main " + sshcmd.QuoteAll(argv) + "\n")
 	return frame.Pack(b.String())
-}
-
-// reapFrame builds what ends, from another session, the command of a start
-// mark.
-func reapFrame(m marks, grace time.Duration) []byte {
-	boot := m.bootID
-	if boot == "" {
-		boot = "-"
-	}
-	return frame.Pack(fmt.Sprintf("%sB_grace=%d\nbivy_reap %d %s 2>/dev/null\n",
-		frame.Strip(supervisor), int(grace.Seconds()), m.pid, sshcmd.Quote(boot)))
 }
 
 // scriptArgv returns the argv that runs a script by the host's /bin/sh. A long

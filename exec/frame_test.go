@@ -27,9 +27,8 @@ func TestBootLinesAreSafeEverywhere(t *testing.T) {
 func TestFrameSaysItsLength(t *testing.T) {
 	t.Parallel()
 	for name, f := range map[string][]byte{
-		"command": commandFrame(Command{Argv: []string{"true"}, Dir: "it's"}, testNonce, modeWatch),
-		"long":    commandFrame(Command{Script: strings.Repeat("x\n", inlineScript)}, testNonce, modeUser),
-		"reap":    reapFrame(marks{pid: 12, bootID: "it's"}, time.Second),
+		"command": commandFrame(Command{Argv: []string{"true"}, Dir: "it's"}, testID(), modeWatch),
+		"long":    commandFrame(Command{Script: strings.Repeat("x\n", inlineScript)}, testID(), modeUser),
 	} {
 		length, rest, ok := bytes.Cut(f, []byte("\n"))
 		if n, err := strconv.Atoi(string(length)); !ok || err != nil || n != len(rest) {
@@ -56,7 +55,7 @@ func TestWithoutComments(t *testing.T) {
 func TestFrameGrace(t *testing.T) {
 	t.Parallel()
 	for grace, want := range map[time.Duration]string{0: "B_grace=5 ", time.Millisecond: "B_grace=1 ", 2500 * time.Millisecond: "B_grace=2 "} {
-		if f := commandFrame(Command{Argv: []string{"true"}, Grace: grace}, testNonce, modeWatch); !bytes.Contains(f, []byte(want)) {
+		if f := commandFrame(Command{Argv: []string{"true"}, Grace: grace}, testID(), modeWatch); !bytes.Contains(f, []byte(want)) {
 			t.Errorf("grace of %s: no %q in the frame", grace, want)
 		}
 	}

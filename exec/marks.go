@@ -6,6 +6,9 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"bivy/exec/mux"
+	"bivy/internal/termsafe"
 )
 
 // maxMark bounds the length of a mark in bytes; whatever is longer is none.
@@ -22,9 +25,18 @@ type marks struct {
 
 	exited bool
 	code   int
-	signal int  // with evidence only
-	ended  bool // the lifeline had ended, and the supervisor ended the command
+	signal int // with evidence only
+
+	// ended says that the supervisor ended the command, since its lifeline had
+	// ended or said so. left is what it could not end, complete that it found
+	// all there was.
+	ended    bool
+	left     []mux.Survivor
+	complete bool
 }
+
+// maxLeft bounds what a host may say it could not end.
+const maxLeft = 64
 
 // scanner finds the supervisor's marks in one stream. What comes before the
 // start mark is noise of the login shell and is kept apart, a little of it;
@@ -161,8 +173,13 @@ func (s *scanner) mark(text string) {
 		s.seen.failed = f[1]
 	case len(f) == 2 && f[0] == "signal" && s.seen.started && !s.seen.exited:
 		s.seen.signal = num(1)
-	case len(f) == 3 && f[0] == "exit" && s.seen.started && !s.seen.exited && num(1) < 256:
-		s.seen.exited, s.seen.code, s.seen.ended = true, num(1), f[2] == "1"
+	case len(f) >= 2 && f[0] == "left" && s.seen.started && !s.seen.exited && len(s.seen.left) < maxLeft:
+		s.seen.left = append(s.seen.left[:len(s.seen.left):len(s.seen.left)],
+			mux.Survivor{PID: num(1), Command: termsafe.Line(strings.Join(f[2:], " "), maxMark)})
+	case len(f) == 2 && f[0] == "ended" && s.seen.started && !s.seen.exited:
+		s.seen.ended, s.seen.complete = true, f[1] == "1"
+	case len(f) == 2 && f[0] == "exit" && s.seen.started && !s.seen.exited && num(1) < 256:
+		s.seen.exited, s.seen.code = true, num(1)
 	}
 	seen := s.seen
 	s.mu.Unlock()

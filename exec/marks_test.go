@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"bivy/exec/mux"
 )
 
 const rs = "\x1e"
@@ -57,51 +59,58 @@ func TestScanner(t *testing.T) {
 	const boot = "c3ea61be-1981-42ec-8c75-1445a049d332"
 	begun := marks{started: true, pid: 12, pgid: 34, bootID: boot}
 	start := mark("start 12 34 " + boot)
+	sure := func(m marks) marks { m.complete = true; return m }
+	leaving := func(m marks, s ...mux.Survivor) marks { m.left = s; return m }
 	ended := func(code, signal int, ended bool) marks {
 		m := begun
 		m.exited, m.code, m.signal, m.ended = true, code, signal, ended
 		return m
 	}
 	long := func(n int) string { // a mark of n bytes that only its length can spoil
-		return rs + "bivy:" + testNonce + " " + strings.Repeat(" ", n-len(mark("exit 3 0"))) + "exit 3 0" + rs
+		return rs + "bivy:" + testNonce + " " + strings.Repeat(" ", n-len(mark("exit 3"))) + "exit 3" + rs
 	}
 	for name, c := range map[string]struct {
 		in, out, noise string
 		marks          marks
 	}{
-		"empty":                        {},
-		"noise only":                   {in: "motd\n", noise: "motd\n"},
-		"plain":                        {in: start + "hello" + mark("exit 0 0"), out: "hello", marks: ended(0, 0, false)},
-		"noise":                        {in: "motd\n" + start + "hello" + mark("exit 7 0") + "late", noise: "motd\n", out: "hellolate", marks: ended(7, 0, false)},
-		"no boot id":                   {in: mark("start 1 2 -"), marks: marks{started: true, pid: 1, pgid: 2}},
-		"ended":                        {in: start + mark("exit 143 1"), marks: ended(143, 0, true)},
-		"signal":                       {in: start + mark("signal 9") + mark("exit 137 0"), marks: ended(137, 9, false)},
-		"signal after the exit":        {in: start + mark("exit 137 0") + mark("signal 9"), marks: ended(137, 0, false)},
-		"signal before the start":      {in: mark("signal 9") + start + mark("exit 0 0"), marks: ended(0, 0, false)},
-		"exit before the start":        {in: mark("exit 0 0") + start, marks: begun},
-		"only an exit":                 {in: "x" + mark("exit 0 0") + "y", noise: "xy"},
+		"empty":      {},
+		"noise only": {in: "motd\n", noise: "motd\n"},
+		"plain":      {in: start + "hello" + mark("exit 0"), out: "hello", marks: ended(0, 0, false)},
+		"noise":      {in: "motd\n" + start + "hello" + mark("exit 7") + "late", noise: "motd\n", out: "hellolate", marks: ended(7, 0, false)},
+		"no boot id": {in: mark("start 1 2 -"), marks: marks{started: true, pid: 1, pgid: 2}},
+		"ended":      {in: start + mark("ended 1") + mark("exit 143"), marks: sure(ended(143, 0, true))},
+		"survivors": {
+			in:    start + mark("left 7 su\x1b[31m  root") + mark("left 8") + mark("ended 0") + mark("exit 137"),
+			marks: leaving(ended(137, 0, true), mux.Survivor{PID: 7, Command: "su root"}, mux.Survivor{PID: 8}),
+		},
+		"survivors before the start":   {in: mark("left 7 su") + mark("ended 1") + start + mark("exit 0"), marks: ended(0, 0, false)},
+		"signal":                       {in: start + mark("signal 9") + mark("exit 137"), marks: ended(137, 9, false)},
+		"signal after the exit":        {in: start + mark("exit 137") + mark("signal 9"), marks: ended(137, 0, false)},
+		"signal before the start":      {in: mark("signal 9") + start + mark("exit 0"), marks: ended(0, 0, false)},
+		"exit before the start":        {in: mark("exit 0") + start, marks: begun},
+		"only an exit":                 {in: "x" + mark("exit 0") + "y", noise: "xy"},
 		"second start":                 {in: start + mark("start 9 9 -"), marks: begun},
-		"second exit":                  {in: start + mark("exit 1 0") + mark("exit 2 1"), marks: ended(1, 0, false)},
+		"second exit":                  {in: start + mark("exit 1") + mark("ended 1") + mark("exit 2"), marks: ended(1, 0, false)},
 		"failure":                      {in: mark("fail dir"), marks: marks{failed: "dir"}},
 		"failure after the start":      {in: start + mark("fail dir"), marks: begun},
-		"junk numbers":                 {in: mark("start x -5 "+boot) + mark("exit 1e3 0"), marks: marks{started: true, bootID: boot, exited: true}},
-		"huge number":                  {in: start + mark("exit 99999999999999999999999 0") + "o", out: "o", marks: ended(0, 0, false)},
-		"exit of 256":                  {in: start + mark("exit 256 0"), marks: begun},
-		"exit of two words":            {in: start + mark("exit 0"), marks: begun},
-		"exit of four words":           {in: start + mark("exit 0 0 0"), marks: begun},
+		"junk numbers":                 {in: mark("start x -5 "+boot) + mark("exit 1e3"), marks: marks{started: true, bootID: boot, exited: true}},
+		"huge number":                  {in: start + mark("exit 99999999999999999999999") + "o", out: "o", marks: ended(0, 0, false)},
+		"exit of 256":                  {in: start + mark("exit 256"), marks: begun},
+		"exit of one word":             {in: start + mark("exit"), marks: begun},
+		"exit of three words":          {in: start + mark("exit 0 0"), marks: begun},
 		"start of three words":         {in: mark("start 1 2")},
 		"empty mark":                   {in: start + "a" + mark("") + "b", out: "ab", marks: begun},
 		"unknown mark":                 {in: start + "a" + mark("hello world") + "b", out: "ab", marks: begun},
-		"another nonce":                {in: start + strings.ReplaceAll(mark("exit 0 0"), testNonce, "fedcba9876543210"), out: rs + "bivy:fedcba9876543210 exit 0 0" + rs, marks: begun},
-		"separators":                   {in: start + rs + rs + "a" + rs + mark("exit 0 0"), out: rs + rs + "a" + rs, marks: ended(0, 0, false)},
-		"half a prefix, then a mark":   {in: start + rs + "bivy:01" + mark("exit 0 0"), out: rs + "bivy:01", marks: ended(0, 0, false)},
+		"another nonce":                {in: start + strings.ReplaceAll(mark("exit 0"), testNonce, "fedcba9876543210"), out: rs + "bivy:fedcba9876543210 exit 0" + rs, marks: begun},
+		"separators":                   {in: start + rs + rs + "a" + rs + mark("exit 0"), out: rs + rs + "a" + rs, marks: ended(0, 0, false)},
+		"half a prefix, then a mark":   {in: start + rs + "bivy:01" + mark("exit 0"), out: rs + "bivy:01", marks: ended(0, 0, false)},
 		"half a mark at the end":       {in: start + "a" + rs + "bivy:" + testNonce + " exit 0", out: "a" + rs + "bivy:" + testNonce + " exit 0", marks: begun},
 		"half a prefix at the end":     {in: start + "a" + rs + "bivy:0123", out: "a" + rs + "bivy:0123", marks: begun},
 		"separator at the end":         {in: start + "a" + rs, out: "a" + rs, marks: begun},
 		"half a start mark":            {in: "a" + start[:len(start)-1], noise: "a" + start[:len(start)-1]},
 		"longest mark":                 {in: start + long(maxMark), marks: ended(3, 0, false)},
 		"mark that is one too long":    {in: start + long(maxMark+1), out: long(maxMark + 1), marks: begun},
-		"endless mark, and a real one": {in: start + long(5000)[:4000] + mark("exit 4 0"), out: long(5000)[:4000], marks: ended(4, 0, false)},
+		"endless mark, and a real one": {in: start + long(5000)[:4000] + mark("exit 4"), out: long(5000)[:4000], marks: ended(4, 0, false)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -133,7 +142,7 @@ func TestScannerTellsOfEachMark(t *testing.T) {
 	t.Parallel()
 	var seen []string
 	s := newScanner(testNonce, io.Discard, func(m marks) { seen = append(seen, fmt.Sprint(m.started, m.signal, m.exited)) })
-	if _, err := s.Write([]byte("x" + mark("start 1 1 -") + "y" + mark("signal 9") + mark("exit 137 0"))); err != nil {
+	if _, err := s.Write([]byte("x" + mark("start 1 1 -") + "y" + mark("signal 9") + mark("exit 137"))); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff([]string{"true 0 false", "true 9 false", "true 9 true"}, seen); diff != "" {
@@ -147,7 +156,7 @@ func TestScannerEndsAtExit(t *testing.T) {
 	var out bytes.Buffer
 	s := newScanner(testNonce, &out, nil)
 	s.endAtExit = true
-	stream := mark("start 1 1 -") + "out" + mark("exit 3 0") + "Shared connection to bivy.invalid closed.\r\n"
+	stream := mark("start 1 1 -") + "out" + mark("exit 3") + "Shared connection to bivy.invalid closed.\r\n"
 	for i := range len(stream) {
 		if _, err := s.Write([]byte(stream[i : i+1])); err != nil {
 			t.Fatal(err)
@@ -176,7 +185,7 @@ func TestScannerTellsOfTheWritersErrorAndGoesOn(t *testing.T) {
 	if n, err := s.Write([]byte(stream)); n != len(stream) || err != nil || told != nil {
 		t.Errorf("Write = %d, %v; told %v of noise", n, err, told)
 	}
-	stream = "out" + mark("signal 9") + "more" + mark("exit 137 0")
+	stream = "out" + mark("signal 9") + "more" + mark("exit 137")
 	if n, err := s.Write([]byte(stream)); n != len(stream) || err != nil {
 		t.Errorf("Write = %d, %v", n, err)
 	}
@@ -223,7 +232,7 @@ func TestScannerMemoryIsBounded(t *testing.T) {
 }
 
 func FuzzScanner(f *testing.F) {
-	f.Add("noise"+mark("start 1 2 b")+"out"+mark("signal 9")+mark("exit 137 0"), uint8(3))
+	f.Add("noise"+mark("start 1 2 b")+"out"+mark("signal 9")+mark("exit 137"), uint8(3))
 	f.Add(mark("start 1 2 b")+rs+"bivy:"+testNonce+" "+strings.Repeat("x", 600)+rs, uint8(1))
 	f.Add(strings.Repeat(rs, 40)+mark("fail dir"), uint8(17))
 	f.Fuzz(func(t *testing.T, stream string, size uint8) {

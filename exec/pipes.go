@@ -23,11 +23,11 @@ func (a *attempt) startPipes(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer closeAll([]*os.File{in.r, out[0].w, out[1].w})
+	defer closeAll([]*os.File{out[0].w, out[1].w})
 	fromOut, outErr := newPipeReader(out[0].r, wake.r)
 	fromErr, errErr := newPipeReader(out[1].r, wake.r)
 	if err := errors.Join(outErr, errErr); err != nil {
-		closeAll([]*os.File{in.w, out[0].r, out[1].r, wake.r, wake.w})
+		closeAll([]*os.File{in.r, in.w, out[0].r, out[1].r, wake.r, wake.w})
 		return err
 	}
 	p, err := proc.Start(context.WithoutCancel(ctx), proc.Spec{
@@ -35,7 +35,7 @@ func (a *attempt) startPipes(ctx context.Context) error {
 		Stdin: in.r, Stdout: out[0].w, Stderr: out[1].w, Isolation: proc.Session,
 	})
 	if err != nil {
-		closeAll([]*os.File{in.w, out[0].r, out[1].r, wake.r, wake.w})
+		closeAll([]*os.File{in.r, in.w, out[0].r, out[1].r, wake.r, wake.w})
 		return fmt.Errorf("start ssh: %w", err)
 	}
 	widen(out[0].r)
@@ -43,8 +43,8 @@ func (a *attempt) startPipes(ctx context.Context) error {
 	// In this order: the wake lets the readers go, the close of a stream waits
 	// for its reader, and then nobody looks at the wake any more.
 	a.closers = []io.Closer{wake.w, out[0].r, out[1].r, wake.r}
-	a.stdout = newScanner(a.nonce, orDiscard(a.cmd.Stdout), a.note)
-	a.stderr = newScanner(a.nonce, orDiscard(a.cmd.Stderr), a.note)
+	a.stdout = newScanner(a.id.nonce, orDiscard(a.cmd.Stdout), a.note)
+	a.stderr = newScanner(a.id.nonce, orDiscard(a.cmd.Stderr), a.note)
 	a.stdout.fail = func(err error) { a.broken <- err }
 	a.stderr.fail = a.stdout.fail
 	a.read(fromOut, a.stdout)
@@ -53,7 +53,8 @@ func (a *attempt) startPipes(ctx context.Context) error {
 	if a.cmd.Stdin != nil {
 		m = modeUser
 	}
-	go a.feed(commandFrame(a.cmd, a.nonce, m))
+	a.fed = &feeding{unread: in.r, stopped: make(chan struct{})}
+	go a.feed(commandFrame(a.cmd, a.id, m))
 	return nil
 }
 
@@ -75,11 +76,21 @@ func openPipes() (in pipe, out [2]pipe, wake pipe, err error) {
 	return in, out, wake, nil
 }
 
+// feeding is a frame on its way into ssh's stdin.
+type feeding struct {
+	unread  *os.File      // our end of what ssh reads from
+	stopped chan struct{} // closed when the frame was written, or could not be
+	written int
+}
+
 // feed sends the frame and then, once the command has started, the user's
 // stdin, if the command has it: nothing of it is taken for a session that the
 // host refuses. Without, stdin stays open: it is the command's lifeline.
 func (a *attempt) feed(frame []byte) {
-	if _, err := a.stdin.Write(frame); err != nil || a.cmd.Stdin == nil {
+	var err error
+	a.fed.written, err = a.stdin.Write(frame)
+	close(a.fed.stopped)
+	if err != nil || a.cmd.Stdin == nil {
 		return
 	}
 	select {
@@ -89,6 +100,18 @@ func (a *attempt) feed(frame []byte) {
 	}
 	_, _ = io.Copy(a.stdin, a.cmd.Stdin)
 	_ = a.stdin.Close()
+}
+
+// takeBack reads what nobody has read, and reports whether anything is missing.
+// A master reads a session's stdin only when the host has opened the session
+// (mux.c, OpenSSH 9.2), so a frame that is still whole has not run. It will
+// not either: the master, which may live on with its end of the pipe, finds
+// nothing there any more. The writing end must be closed.
+func (f *feeding) takeBack() (sent bool) {
+	<-f.stopped
+	defer f.unread.Close() //nolint:errcheck // nothing was written by it
+	back, err := io.Copy(io.Discard, struct{ io.Reader }{f.unread})
+	return err != nil || back < int64(f.written)
 }
 
 // read copies one stream through its scanner until it ends.

@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"time"
 
+	"bivy/exec/mux"
 	"bivy/sshcmd"
 )
 
@@ -48,8 +49,16 @@ type Receipt struct {
 	// stdout or stderr when we stopped listening.
 	Lingering bool
 
+	// Survivors are processes of a command that was ended, which could not be
+	// ended. SurvivorsComplete says that there can be no others.
+	Survivors         []mux.Survivor
+	SurvivorsComplete bool
+
 	PID, PGID int
 	BootID    string
+	// Run is the value of BIVY_RUN in the environment of all that the command
+	// started.
+	Run string
 
 	Timing Timing
 }
@@ -83,10 +92,9 @@ type evidence struct {
 	said    *sshcmd.Error
 	// masterAlive was asked after ssh's end.
 	masterAlive bool
-	// sent says that the frame had begun to travel.
+	// sent says that something of the frame may have reached the host.
 	sent bool
-	// canceledBy is nil, context.DeadlineExceeded-like for --timeout, or a
-	// user's cancel.
+	// canceled is a user's doing, timedOut ours.
 	canceled, timedOut bool
 }
 
@@ -111,8 +119,15 @@ func outcome(e evidence) (state State, class sshcmd.Class) {
 		return NeverStarted, sshcmd.ClassNone
 	case !m.started && e.canceled:
 		return Canceled, said
-	case !m.started && neverSent(e):
+	case !m.started && refused(e.said):
 		return NeverStarted, said
+	case !m.started && !e.sent && said != sshcmd.ClassNone:
+		return NeverStarted, said
+	case !m.started && !e.sent && e.masterAlive:
+		return NeverStarted, sshcmd.ClassTimeout
+	case !m.started && !e.sent:
+		// The master went away with the whole frame unread.
+		return NeverStarted, sshcmd.ClassMux
 	case !m.started && e.masterAlive && e.sshCode != 255:
 		// The session ended in good order, and its output, which comes in
 		// order, held no start mark: something else ran, not our shell.
@@ -128,16 +143,8 @@ func outcome(e evidence) (state State, class sshcmd.Class) {
 	}
 }
 
-// neverSent reports whether ssh itself says that it got no session.
-func neverSent(e evidence) bool {
-	if !e.sent {
-		return true
-	}
-	if e.said == nil {
-		return false
-	}
-	return e.said.Class == sshcmd.ClassMuxRefused || e.said.Class == sshcmd.ClassMux
-}
+// refused reports whether ssh itself says that it got no session.
+func refused(said *sshcmd.Error) bool { return said != nil && retryable(said.Class) }
 
 func classOf(said *sshcmd.Error) sshcmd.Class {
 	if said == nil {

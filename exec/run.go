@@ -2,8 +2,6 @@ package exec
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"os"
 	"time"
@@ -14,11 +12,10 @@ import (
 	"bivy/sshcmd"
 )
 
-// Pauses between attempts to get a session that the host refused: nothing has
-// run, and a session is freed on the host a little after its end here.
+// Pauses between attempts to reach a master that just went away.
 const (
-	firstRefusal = 25 * time.Millisecond
-	lastRefusal  = 800 * time.Millisecond
+	firstPause = 25 * time.Millisecond
+	lastPause  = 800 * time.Millisecond
 )
 
 // Run runs one command on the target: it takes a session of the target's
@@ -62,31 +59,61 @@ func RunOn(ctx context.Context, lease *mux.Lease, c Command) (Receipt, error) {
 		return receipt, err
 	}
 	c.Env = append(login[:len(login):len(login)], c.Env...)
-	deadline := time.Now().Add(lease.Masters().Wait())
-	pause := firstRefusal
-	for {
-		a := &attempt{cmd: c, lease: lease, nonce: newNonce()}
+	lost := retry{pause: firstPause, until: time.Now().Add(lease.Masters().Wait())}
+	for replaced := false; ; {
+		a := &attempt{cmd: c, lease: lease, id: newIdentity()}
 		receipt, err := a.run(ctx)
 		receipt.Timing.Connect, receipt.Timing.Queue = lease.Connect, lease.Queue
 		zerolog.Ctx(ctx).Info().Str("host", lease.Host()).Str("state", string(receipt.State)).
 			Dur("connect", lease.Connect).Dur("queue", lease.Queue).Dur("start", receipt.Timing.Start).
 			Dur("ran", receipt.Duration).Msg("command")
 		var not *NotStartedError
-		if !errors.As(err, &not) || !retryable(receipt.Class) || time.Now().Add(pause).After(deadline) {
+		if !errors.As(err, &not) || !a.wedged && !retryable(receipt.Class) {
 			return receipt, err
 		}
-		zerolog.Ctx(ctx).Debug().Str("class", string(receipt.Class)).Dur("pause", pause).Msg("no session; trying again")
-		select {
-		case <-ctx.Done():
-			return Receipt{State: Canceled}, &CanceledError{Host: lease.Host(), Cause: context.Cause(ctx)}
-		case <-time.After(pause):
+		switch {
+		case a.wedged && replaced:
+			return receipt, err
+		case a.wedged:
+			replaced = true
+			err = lease.Replace(ctx)
+		case receipt.Class == sshcmd.ClassMuxRefused:
+			err = lease.Refused(ctx)
+		default:
+			err = lost.wait(ctx, lease, err)
 		}
-		lease.Queue += pause
-		pause = min(2*pause, lastRefusal)
+		switch {
+		case ctx.Err() != nil:
+			return Receipt{State: Canceled}, &CanceledError{Host: lease.Host(), Cause: context.Cause(ctx)}
+		case err != nil:
+			receipt.Timing.Queue = lease.Queue
+			return receipt, err
+		}
 		if err := lease.Reconnect(ctx); err != nil {
 			return notLeased(ctx, err)
 		}
 	}
+}
+
+// retry is the patience that is left where the master goes away time and again.
+type retry struct {
+	pause time.Duration
+	until time.Time
+}
+
+// wait pauses, each time longer, or returns why when the budget is used up.
+func (r *retry) wait(ctx context.Context, lease *mux.Lease, why error) error {
+	if time.Now().Add(r.pause).After(r.until) {
+		return why
+	}
+	zerolog.Ctx(ctx).Debug().Dur("pause", r.pause).Msg("no master; trying again")
+	select {
+	case <-ctx.Done():
+	case <-time.After(r.pause):
+	}
+	lease.Queue += r.pause
+	r.pause = min(2*r.pause, lastPause)
+	return nil
 }
 
 // retryable reports whether a command that never started may be tried again
@@ -94,13 +121,6 @@ func RunOn(ctx context.Context, lease *mux.Lease, c Command) (Receipt, error) {
 // away just before.
 func retryable(c sshcmd.Class) bool {
 	return c == sshcmd.ClassMuxRefused || c == sshcmd.ClassMux
-}
-
-// newNonce makes marks that no output holds by chance.
-func newNonce() string {
-	var b [12]byte
-	_, _ = rand.Read(b[:]) // never fails (crypto/rand, Go 1.24)
-	return hex.EncodeToString(b[:])
 }
 
 // words reads ssh's own log of a session and removes it.

@@ -79,9 +79,21 @@ type session struct {
 	stdout buffer
 	stderr buffer
 	ended  chan proc.Exit
+	link   []*os.File // our ends of all three streams
 }
 
+// hangUp closes the streams, as sshd does when the connection is gone.
+func (s *session) hangUp() { closeAll(s.link) }
+
 const testNonce = "0123456789abcdef"
+
+// testID is a new mark for what a command starts, and the nonce that the
+// scanners of these tests look for.
+func testID() identity {
+	id := newIdentity()
+	id.nonce = testNonce
+	return id
+}
 
 // setup says how a session differs from the usual.
 type setup struct {
@@ -124,6 +136,7 @@ func (sh shell) start(t testing.TB, o setup) *session {
 		Stdin: ends[0], Stdout: ends[3], Stderr: ends[5], Isolation: proc.Session,
 	})
 	closeAll([]*os.File{ends[0], ends[3], ends[5]})
+	s.link = []*os.File{ends[1], ends[2], ends[4]}
 	if err != nil {
 		cancel()
 		t.Fatal(err)
@@ -200,7 +213,7 @@ func (s *session) wait() result {
 func (sh shell) run(t testing.TB, o setup, c Command) result {
 	t.Helper()
 	s := sh.start(t, o)
-	s.feed(commandFrame(c, testNonce, modeWatch))
+	s.feed(commandFrame(c, testID(), modeWatch))
 	return s.wait()
 }
 

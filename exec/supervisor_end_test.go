@@ -44,7 +44,7 @@ func TestSupervisorRunsWithoutProc(t *testing.T) {
 	t.Parallel()
 	eachShell(t, func(t *testing.T, sh shell) {
 		s := sh.start(t, setup{})
-		s.feed(withoutProc(t, commandFrame(Command{Script: "exit 3"}, testNonce, modeWatch)))
+		s.feed(withoutProc(t, commandFrame(Command{Script: "exit 3"}, testID(), modeWatch)))
 		r := s.wait()
 		r.wantExit(t, 3)
 		if r.out.bootID != "" || r.out.pgid != r.out.pid {
@@ -69,7 +69,7 @@ func TestLifelineEndsPoliteCommand(t *testing.T) {
 		s := sh.start(t, setup{})
 		// The end is noticed: the grace is longer than this test waits.
 		c := Command{Script: `trap 'echo cleaned; exit 3' TERM; echo ready; while :; do sleep 1; done`, Grace: 10 * patience}
-		s.feed(v.frame(t, commandFrame(c, testNonce, modeWatch)))
+		s.feed(v.frame(t, commandFrame(c, testID(), modeWatch)))
 		awaitText(t, &s.stdout, "ready\n")
 		_ = s.stdin.Close()
 		r := s.wait()
@@ -85,7 +85,7 @@ func TestLifelineEndsPlainCommand(t *testing.T) {
 	t.Parallel()
 	eachVariant(t, func(t *testing.T, sh shell, v variant) {
 		s := sh.start(t, setup{})
-		s.feed(v.frame(t, commandFrame(Command{Script: `echo ready; exec sleep 1000`, Grace: 10 * patience}, testNonce, modeWatch)))
+		s.feed(v.frame(t, commandFrame(Command{Script: `echo ready; exec sleep 1000`, Grace: 10 * patience}, testID(), modeWatch)))
 		awaitText(t, &s.stdout, "ready\n")
 		_ = s.stdin.Close()
 		r := s.wait()
@@ -112,7 +112,7 @@ func TestLifelineKillsStubbornCommandAndItsChildren(t *testing.T) {
 				echo ready
 				while :; do sleep 1; done`,
 		}
-		s.feed(v.frame(t, commandFrame(c, testNonce, modeWatch)))
+		s.feed(v.frame(t, commandFrame(c, testID(), modeWatch)))
 		awaitText(t, &s.stdout, "ready\n")
 		eventually(t, func() string { return "the children are not there" }, func() bool {
 			all := ""
@@ -138,7 +138,7 @@ func TestLifelineThatEndedBeforeTheStart(t *testing.T) {
 	eachVariant(t, func(t *testing.T, sh shell, v variant) {
 		for range 5 {
 			s := sh.start(t, setup{})
-			s.feedAll(v.frame(t, commandFrame(Command{Argv: []string{"sleep", "1000"}, Grace: time.Second}, testNonce, modeWatch)))
+			s.feedAll(v.frame(t, commandFrame(Command{Argv: []string{"sleep", "1000"}, Grace: time.Second}, testID(), modeWatch)))
 			s.wait().wantEnded(t)
 			awaitGone(t, s.mark)
 		}
@@ -152,7 +152,7 @@ func TestSupervisorSurvivesSignalToItsGroup(t *testing.T) {
 	eachShell(t, func(t *testing.T, sh shell) {
 		for _, sig := range []syscall.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM} {
 			s := sh.start(t, setup{})
-			s.feed(commandFrame(Command{Script: `echo ready; exec sleep 1000`}, testNonce, modeWatch))
+			s.feed(commandFrame(Command{Script: `echo ready; exec sleep 1000`}, testID(), modeWatch))
 			awaitText(t, &s.stdout, "ready\n")
 			m, _ := s.out.state()
 			if err := syscall.Kill(-m.pgid, sig); err != nil {
@@ -166,89 +166,6 @@ func TestSupervisorSurvivesSignalToItsGroup(t *testing.T) {
 	})
 }
 
-func TestReapEndsCommandWithUserStdin(t *testing.T) {
-	t.Parallel()
-	eachVariant(t, func(t *testing.T, sh shell, v variant) {
-		s := sh.start(t, setup{})
-		c := Command{Script: `trap '' TERM; echo ready; cat`, Grace: time.Second}
-		s.feed(v.frame(t, commandFrame(c, testNonce, modeUser)))
-		awaitText(t, &s.stdout, "ready\n")
-		m, _ := s.out.state()
-		if (m.bootID == "") != (v.name == "ps") {
-			t.Fatalf("boot id %q of variant %s", m.bootID, v.name)
-		}
-		order := sh.start(t, setup{})
-		order.feed(v.frame(t, reapFrame(m, time.Second)))
-		if o := order.wait(); o.stdout+o.stderr+o.noise+o.stderrNoise != "" {
-			t.Errorf("the order said %q %q", o.noise, o.stderrNoise)
-		}
-		r := s.wait()
-		r.wantEnded(t)
-		if r.out.code != 128+int(syscall.SIGKILL) {
-			t.Errorf("code %d, want KILL's", r.out.code)
-		}
-		awaitGone(t, s.mark)
-	})
-}
-
-func TestReapOfAnotherBootDoesNothing(t *testing.T) {
-	t.Parallel()
-	eachShell(t, func(t *testing.T, sh shell) {
-		s := sh.start(t, setup{})
-		s.feed(commandFrame(Command{Argv: []string{"cat"}}, testNonce, modeUser), []byte("one\n"))
-		awaitText(t, &s.stdout, "one\n")
-		m, _ := s.out.state()
-		for _, boot := range []string{"11111111-2222-3333-4444-555555555555", "", "$(kill -9 $B_top)", "; exit"} {
-			other := m
-			other.bootID = boot
-			order := sh.start(t, setup{})
-			order.feed(reapFrame(other, time.Second))
-			order.wait()
-		}
-		s.feedAll([]byte("two\n"))
-		r := s.wait()
-		r.wantExit(t, 0)
-		if r.stdout != "one\ntwo\n" {
-			t.Errorf("output %q", r.stdout)
-		}
-	})
-}
-
-func TestReapNoticesTheEnd(t *testing.T) {
-	t.Parallel()
-	eachVariant(t, func(t *testing.T, sh shell, v variant) {
-		s := sh.start(t, setup{})
-		c := Command{Script: `trap 'echo cleaned; exit 3' TERM; echo ready; while :; do sleep 0.1; done`, Grace: 10 * patience}
-		s.feed(v.frame(t, commandFrame(c, testNonce, modeUser)))
-		awaitText(t, &s.stdout, "ready\n")
-		m, _ := s.out.state()
-		order := sh.start(t, setup{})
-		order.feed(v.frame(t, reapFrame(m, 10*patience)))
-		if o := order.wait(); o.exit.Signal != 0 {
-			t.Errorf("the order ended by %s", o.exit)
-		}
-		r := s.wait()
-		r.wantEnded(t)
-		if r.out.code != 3 || r.stdout != "ready\ncleaned\n" {
-			t.Errorf("code %d, output %q", r.out.code, r.stdout)
-		}
-	})
-}
-
-// The supervisor's pid may belong to nobody by now.
-func TestReapOfEndedCommandDoesNothing(t *testing.T) {
-	t.Parallel()
-	eachShell(t, func(t *testing.T, sh shell) {
-		r := sh.run(t, setup{}, Command{Script: ":"})
-		r.wantExit(t, 0)
-		order := sh.start(t, setup{})
-		order.feed(reapFrame(r.out, time.Second))
-		if o := order.wait(); o.exit.Signal != 0 {
-			t.Errorf("the order ended by %s", o.exit)
-		}
-	})
-}
-
 // A command that takes a signal to the group in its stride goes on: the
 // lifeline was not cut.
 func TestSignalToTheGroupIsNoCancel(t *testing.T) {
@@ -257,7 +174,7 @@ func TestSignalToTheGroupIsNoCancel(t *testing.T) {
 		for _, m := range []mode{modeWatch, modeUser} {
 			s := sh.start(t, setup{})
 			c := Command{Script: `trap 'echo reloaded; exit 4' HUP; trap 'echo interrupted' INT; echo ready; while :; do sleep 0.1; done`}
-			s.feed(commandFrame(c, testNonce, m))
+			s.feed(commandFrame(c, testID(), m))
 			awaitText(t, &s.stdout, "ready\n")
 			seen, _ := s.out.state()
 			if err := syscall.Kill(-seen.pgid, syscall.SIGINT); err != nil {

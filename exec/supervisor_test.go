@@ -232,7 +232,7 @@ func TestSupervisorLeavesUserStdinAlone(t *testing.T) {
 	sum := sha256.Sum256(data)
 	eachShell(t, func(t *testing.T, sh shell) {
 		s := sh.start(t, setup{})
-		s.feedAll(commandFrame(Command{Argv: []string{"sha256sum"}}, testNonce, modeUser), data)
+		s.feedAll(commandFrame(Command{Argv: []string{"sha256sum"}}, testID(), modeUser), data)
 		r := s.wait()
 		r.wantExit(t, 0)
 		if want := hex.EncodeToString(sum[:]); !strings.HasPrefix(r.stdout, want) {
@@ -242,7 +242,7 @@ func TestSupervisorLeavesUserStdinAlone(t *testing.T) {
 		// that is empty.
 		for _, in := range []string{"", "\n", "\n\n x", "no newline"} {
 			s := sh.start(t, setup{})
-			s.feedAll(commandFrame(Command{Argv: []string{"cat"}}, testNonce, modeUser), []byte(in))
+			s.feedAll(commandFrame(Command{Argv: []string{"cat"}}, testID(), modeUser), []byte(in))
 			r := s.wait()
 			r.wantExit(t, 0)
 			if r.stdout != in {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -58,7 +59,7 @@ func (a *attempt) startTTY(ctx context.Context) error {
 	local := &localTTY{file: t.Local, control: control}
 	// In this order: local uses control.
 	a.closers = []io.Closer{local, control}
-	a.stdout = newScanner(a.nonce, orDiscard(a.cmd.Stdout), func(m marks) {
+	a.stdout = newScanner(a.id.nonce, orDiscard(a.cmd.Stdout), func(m marks) {
 		if m.started && !m.exited {
 			local.begin(a.cmd.Stdin)
 		}
@@ -66,12 +67,12 @@ func (a *attempt) startTTY(ctx context.Context) error {
 	})
 	a.stdout.endAtExit = true
 	a.stdout.fail = func(err error) { a.broken <- err }
-	gate := &readyGate{next: a.stdout, open: func() {
+	a.gate = &readyGate{next: a.stdout, open: func() {
 		if awaitRaw(control, rawWait) {
-			_, _ = control.Write(commandFrame(a.cmd, a.nonce, modeTTY))
+			_, _ = control.Write(commandFrame(a.cmd, a.id, modeTTY))
 		}
 	}}
-	a.read(control, gate)
+	a.read(control, a.gate)
 	return nil
 }
 
@@ -81,9 +82,12 @@ func (a *attempt) startTTY(ctx context.Context) error {
 type readyGate struct {
 	next   *scanner
 	open   func()
-	opened bool
+	opened atomic.Bool
 	tail   []byte
 }
+
+// wasOpened reports whether the frame was sent, or part of it.
+func (g *readyGate) wasOpened() bool { return g.opened.Load() }
 
 // streamScanner is what attempt.read copies into.
 type streamScanner interface {
@@ -95,10 +99,11 @@ func (g *readyGate) finish() error { return g.next.finish() }
 
 // Write passes everything on; what comes before the start mark is noise there.
 func (g *readyGate) Write(p []byte) (int, error) {
-	if !g.opened {
+	if !g.wasOpened() {
 		g.tail = append(g.tail, p...)
 		if bytes.Contains(g.tail, []byte(readyMark)) {
-			g.opened, g.tail = true, nil
+			g.opened.Store(true)
+			g.tail = nil
 			g.open()
 		} else if over := len(g.tail) - len(readyMark); over > 0 {
 			g.tail = append([]byte(nil), g.tail[over:]...)

@@ -22,6 +22,8 @@ type App struct {
 	UI *UI
 	// Command is what stood behind `--`.
 	Command []string
+	// Hurry is closed when the user asked twice for the end.
+	Hurry <-chan struct{}
 
 	paths    *paths.Paths
 	masters  *mux.Masters

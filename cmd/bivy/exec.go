@@ -27,6 +27,7 @@ type ExecCmd struct {
 	Timeout  time.Duration `name:"timeout" placeholder:"DURATION" help:"End the command so long after its start."`
 	LoginEnv string        `name:"login-env" enum:"off,path,full" default:"path" help:"What the command gets of your login environment there: ${enum}."`
 	Result   string        `name:"result" placeholder:"FILE" help:"Write the receipt to this file, as JSON."`
+	Gone     string        `name:"on-disconnect" enum:"kill,keep" default:"kill" help:"What becomes of the command when the link is lost, or bivy killed: ${enum}."`
 	Raw      bool          `name:"raw" help:"Do not make output safe for this terminal."`
 }
 
@@ -98,7 +99,10 @@ func (c *ExecCmd) run(ctx context.Context, app *App) (exec.Receipt, error) {
 
 // command checks what is to be run, before anything is.
 func (c *ExecCmd) command(app *App) (exec.Command, error) {
-	cmd := exec.Command{Script: c.Script, Argv: app.Command, Timeout: c.Timeout, Login: exec.Login(c.LoginEnv)}
+	cmd := exec.Command{
+		Script: c.Script, Argv: app.Command, Timeout: c.Timeout, Login: exec.Login(c.LoginEnv),
+		Keep: c.Gone == "keep", Hurry: app.Hurry,
+	}
 	switch {
 	case len(c.Rest) > 0:
 		return cmd, usagef("put \"--\" before the command: bivy exec … -- %s", strings.Join(c.Rest, " "))
@@ -106,6 +110,8 @@ func (c *ExecCmd) command(app *App) (exec.Command, error) {
 		return cmd, usagef("give -c SCRIPT or -- CMD, not both")
 	case c.Script == "" && len(app.Command) == 0:
 		return cmd, usagef("give the command behind \"--\", as in: bivy exec WS -- go test ./...")
+	case c.TTY && c.Gone == "keep":
+		return cmd, usagef("-t and --on-disconnect keep do not go together: a terminal ends with its link")
 	case c.TTY && app.UI.JSON:
 		return cmd, usagef("-t and --json do not go together: a terminal's output is no JSON")
 	}
@@ -218,10 +224,15 @@ type receiptFields struct {
 	DurationMS     int64        `json:"duration_ms"`
 	StdoutBytes    int64        `json:"stdout_bytes"`
 	StderrBytes    int64        `json:"stderr_bytes"`
-	Survivors      []struct{}   `json:"survivors"`
+	Survivors      []survivor   `json:"survivors"`
 	Complete       bool         `json:"survivors_complete"`
 	Lingering      bool         `json:"lingering"`
 	Timing         timingFields `json:"timing"`
+}
+
+type survivor struct {
+	PID     int    `json:"pid"`
+	Command string `json:"command"`
 }
 
 type timingFields struct {
@@ -233,12 +244,13 @@ type timingFields struct {
 func receiptJSON(r exec.Receipt, err error) receiptFields {
 	f := receiptFields{
 		Format: 1, State: r.State, DurationMS: r.Duration.Milliseconds(),
-		StdoutBytes: r.StdoutBytes, StderrBytes: r.StderrBytes, Survivors: []struct{}{},
-		// What we had to end may have left its process group; nobody
-		// searches for that yet, and so the list is not complete then.
-		Complete:  r.State == exec.NeverStarted || r.State == exec.Exited || r.State == exec.Signaled,
+		StdoutBytes: r.StdoutBytes, StderrBytes: r.StderrBytes,
+		Survivors: make([]survivor, 0, len(r.Survivors)), Complete: r.SurvivorsComplete,
 		Lingering: r.Lingering,
 		Timing:    timingFields{r.Timing.Connect.Milliseconds(), r.Timing.Queue.Milliseconds(), r.Timing.Start.Milliseconds()},
+	}
+	for _, s := range r.Survivors {
+		f.Survivors = append(f.Survivors, survivor(s))
 	}
 	if r.State == exec.Exited {
 		f.Code = &r.Code

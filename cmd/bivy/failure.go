@@ -148,13 +148,21 @@ func explainCommand(err error, f *failure) bool {
 		f.Code, f.Class, f.Host = exitLocal, "local", output.Host
 	case errors.As(err, &timeout):
 		f.Code, f.Class, f.Host = exitTimedOut, "timed_out", timeout.Host
+		f.Details = survivorLines(timeout.Left)
 	case errors.As(err, &canceled):
 		f.Code, f.Class, f.Host = exitCanceled, "canceled", canceled.Host
+		f.Details = survivorLines(canceled.Left)
 	case errors.As(err, &signaled), errors.Is(err, context.Canceled):
 		f.Code, f.Class, f.Message = exitCanceled, "canceled", "canceled"
 	case errors.As(err, &lost):
 		f.Code, f.Class, f.Host = exitLinkLost, "link_lost", lost.Host
 		f.Hint = "the command may have run, wholly or in part; look before you repeat it"
+		if lost.Kept != "" {
+			f.Hint = "follow it with: bivy exec --host " + sshcmd.Quote(lost.Host) + " -c " + sshcmd.Quote("tail -f "+lost.Kept+".*")
+		}
+	case errors.As(err, &not) && not.Silent != 0:
+		f.Code, f.Class, f.Host = exitUnreachable, "unreachable", not.Host
+		f.Hint = "try again; a link that is dead is noticed within a minute, and made anew"
 	case errors.As(err, &not) && not.Dir != "":
 		f.Code, f.Class, f.Host = exitNotFound, "not_found", not.Host
 	case errors.As(err, &not) && not.Said == nil:
@@ -164,6 +172,15 @@ func explainCommand(err error, f *failure) bool {
 		return false
 	}
 	return true
+}
+
+// survivorLines names what still runs of a command that was ended.
+func survivorLines(left []mux.Survivor) []string {
+	var lines []string
+	for _, s := range left {
+		lines = append(lines, fmt.Sprintf("still alive there: %d %s", s.PID, s.Command))
+	}
+	return lines
 }
 
 // explainSSH covers what ssh said, and the way to a session.

@@ -50,9 +50,9 @@ func run(args []string) int {
 	// closed pipe, before the command on the host is cancelled.
 	broken := make(chan os.Signal, 1)
 	signal.Notify(broken, syscall.SIGPIPE)
-	ctx, stop := cancelOnSignal(ui.logged(context.Background()))
+	ctx, hurry, stop := cancelOnSignal(ui.logged(context.Background()))
 	defer stop()
-	app := &App{Globals: &cli.Globals, UI: ui, Command: command}
+	app := &App{Globals: &cli.Globals, UI: ui, Command: command, Hurry: hurry}
 	kctx.BindTo(ctx, (*context.Context)(nil))
 	return ui.fail(kctx.Run(app))
 }
@@ -72,34 +72,39 @@ type signalError struct{ signal os.Signal }
 
 func (e *signalError) Error() string { return "ended by " + e.signal.String() }
 
-// cancelOnSignal returns a context that the first ^C, SIGTERM or SIGHUP ends.
-// A second one ends the process at once: whoever asks twice means it.
-func cancelOnSignal(parent context.Context) (context.Context, func()) {
+// cancelOnSignal returns a context that the first ^C, SIGTERM or SIGHUP ends,
+// and a channel that the second closes: what runs on the host is then killed
+// without a grace. A third ends the process at once, whatever it waits for.
+func cancelOnSignal(parent context.Context) (ctx context.Context, hurry <-chan struct{}, stop func()) {
 	ctx, cancel := context.WithCancelCause(parent)
-	signals := make(chan os.Signal, 2)
+	signals := make(chan os.Signal, 3)
 	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
 		// Who started us under nohup wants us to go on.
 		if !signal.Ignored(s) {
 			signal.Notify(signals, s)
 		}
 	}
-	done := make(chan struct{})
+	done, twice := make(chan struct{}), make(chan struct{})
 	restore := terminalModes()
 	go func() {
-		select {
-		case s := <-signals:
-			cancel(&signalError{s})
-		case <-done:
-			return
-		}
-		select {
-		case <-signals:
-			restore()
-			os.Exit(exitCanceled)
-		case <-done:
+		for count := 1; ; count++ {
+			select {
+			case s := <-signals:
+				switch count {
+				case 1:
+					cancel(&signalError{s})
+				case 2:
+					close(twice)
+				default:
+					restore()
+					os.Exit(exitCanceled)
+				}
+			case <-done:
+				return
+			}
 		}
 	}()
-	return ctx, func() {
+	return ctx, twice, func() {
 		signal.Stop(signals)
 		close(done)
 		cancel(nil)

@@ -70,10 +70,10 @@ E
 
 # B_own: the supervisor and its helpers, which end by themselves: subshells,
 # told by their command line, and what carries the output of a command that may
-# outlive its link. The command itself is never among them: it is another
-# program, or will be in a moment.
+# outlive its link (B_pumps). The command itself is never among them: it is
+# another program, or will be in a moment.
 bivy_own() {
-  B_own=" $B_top "
+  B_own=" $B_top " B_pumps=
   B_more=$B_line0
   while [ -n "$B_more" ]; do
     B_more=
@@ -85,8 +85,11 @@ bivy_own() {
       esac
       bivy_args $B_pid "$B_cmd"
       case $B_args in
-        "$B_line0"|cat*-uuuu*-*) B_own="$B_own$B_pid " B_more=1 ;;
+        "$B_line0") ;;
+        cat*-uuuu*-*) B_pumps="$B_pumps$B_pid " ;;
+        *) continue ;;
       esac
+      B_own="$B_own$B_pid " B_more=1
     done <<E
 $B_table
 E
@@ -142,6 +145,7 @@ bivy_pause() { sleep 0.1 2>/dev/null || sleep 1; }
 # that was stopped takes its TERM only when it goes on.
 bivy_end() {
   B_found= B_told=' ' B_kin=' '
+  [ "$B_hurry" = 1 ] || B_hurry=
   bivy_self
   bivy_top
   # The order may come before the command is there, and its processes are then

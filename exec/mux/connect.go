@@ -2,7 +2,6 @@ package mux
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -14,7 +13,6 @@ import (
 	"github.com/rs/zerolog"
 
 	"bivy/exec/proc"
-	"bivy/internal/atomicfile"
 	"bivy/internal/termsafe"
 	"bivy/sshcmd"
 )
@@ -46,11 +44,30 @@ const lockPoll = 15 * time.Millisecond
 
 // connect makes sure that a master for the route listens. One process logs
 // in, under the route's lock; those who waited meanwhile find the master, or
-// take the failure as their own instead of hammering the host.
+// take the failure as their own instead of hammering the host. After a failure
+// that may pass the next attempt, whose ever it is, waits for its time.
 func (m *Masters) connect(ctx context.Context, r route) error {
 	began := time.Now()
+	for noticed := false; ; noticed = true {
+		pause, err := m.tryConnect(ctx, r, began)
+		if err != nil || pause == 0 {
+			return err
+		}
+		if !noticed {
+			zerolog.Ctx(ctx).Info().Str("host", string(r.Host)).Dur("pause", pause).Msg("the last login failed; waiting before the next")
+		}
+		if err := sleep(ctx, min(pause, backoffPoll)); err != nil {
+			return err
+		}
+	}
+}
+
+// tryConnect logs in under the route's lock, unless a master is there or it
+// is too early, which pause then says.
+func (m *Masters) tryConnect(ctx context.Context, r route, began time.Time) (pause time.Duration, err error) {
 	lock := flock.New(m.dir.sidecar(r.ID, "lock"))
-	waitCtx, cancel := context.WithTimeoutCause(ctx, m.loginBudget(),
+	until := began.Add(m.loginBudget())
+	waitCtx, cancel := context.WithDeadlineCause(ctx, until,
 		&LoginTimeoutError{Host: string(r.Host), After: m.loginBudget(), Words: "another process is logging in"})
 	defer cancel()
 	if m.cfg.Terminal != nil {
@@ -59,36 +76,40 @@ func (m *Masters) connect(ctx context.Context, r route) error {
 	}
 	if _, err := lock.TryLockContext(waitCtx, lockPoll); err != nil {
 		if waitCtx.Err() != nil {
-			return context.Cause(waitCtx)
+			return 0, context.Cause(waitCtx)
 		}
-		return fmt.Errorf("lock the login of %s: %w", r.Host, err)
+		return 0, fmt.Errorf("lock the login of %s: %w", r.Host, err)
 	}
 	defer lock.Close() //nolint:errcheck // the lock ends with the descriptor
-	socket := m.dir.socket(r.ID)
-	if probe(socket) == listening {
-		return nil
+	if probe(m.dir.socket(r.ID)) == listening {
+		return 0, nil
 	}
-	if err := m.failedSince(r, began); err != nil {
-		return err
+	if pause, err := m.mayTry(r, began); pause > 0 || err != nil {
+		return pause, err
 	}
 	// A stale socket is the new holder's to remove: it alone knows, by its
 	// lock, that no other holder's master is behind it.
 	m.forgetSidecars(r.ID)
-	err := m.login(ctx, r)
+	m.forgetNotes(r.ID)
+	budget := max(time.Until(until), minLogin)
+	if m.cfg.Terminal != nil {
+		budget = m.loginBudget()
+	}
+	err = m.login(ctx, r, budget)
 	m.recordFailure(ctx, r, err)
-	return err
+	return 0, err
 }
 
 func (m *Masters) loginBudget() time.Duration { return max(m.cfg.Wait, minLogin) }
 
 // login starts a master, again after a pause where the host throttles new
 // connections (sshd's MaxStartups), within the budget.
-func (m *Masters) login(ctx context.Context, r route) error {
+func (m *Masters) login(ctx context.Context, r route, budget time.Duration) error {
 	features, err := m.features(ctx)
 	if err != nil {
 		return err
 	}
-	deadline := time.Now().Add(m.loginBudget())
+	deadline := time.Now().Add(budget)
 	for pause := time.Second; ; pause = min(2*pause, 10*time.Second) {
 		err := m.start(ctx, r, features, time.Until(deadline))
 		var refused *sshcmd.Error
@@ -121,51 +142,6 @@ func (m *Masters) features(ctx context.Context) (sshcmd.Features, error) {
 	}
 	// It fails for another reason, which the login will tell.
 	return sshcmd.Features{}, nil
-}
-
-// failure is the last failed login of a route, shared by all processes.
-type failure struct {
-	Format int          `json:"format"`
-	Time   time.Time    `json:"time"`
-	Class  sshcmd.Class `json:"class"`
-	Code   int          `json:"code"`
-	Words  string       `json:"words"`
-}
-
-func (m *Masters) recordFailure(ctx context.Context, r route, err error) {
-	path := m.dir.sidecar(r.ID, "fail")
-	var said *sshcmd.Error
-	if !errors.As(err, &said) || ctx.Err() != nil {
-		// A success, our own trouble, or the user's cancel: none of them
-		// says anything about the host.
-		_ = os.Remove(path)
-		return
-	}
-	data, err := json.Marshal(failure{Format: 1, Time: time.Now(), Class: said.Class, Code: said.ExitCode, Words: said.Log})
-	if err == nil {
-		err = atomicfile.Write(path, data, 0o600)
-	}
-	if err != nil {
-		zerolog.Ctx(ctx).Debug().Err(err).Msg("failure is not recorded")
-	}
-}
-
-// failedSince returns the failure of a login that another process tried while
-// this one stood in line.
-func (m *Masters) failedSince(r route, since time.Time) error {
-	data, err := os.ReadFile(m.dir.sidecar(r.ID, "fail"))
-	if err != nil {
-		return nil
-	}
-	var f failure
-	if json.Unmarshal(data, &f) != nil || f.Format != 1 || f.Time.Before(since) {
-		return nil
-	}
-	said := sshcmd.Classify(string(r.Host), f.Code, f.Words)
-	if said == nil {
-		return nil
-	}
-	return said
 }
 
 // forgetSidecars removes what belonged to the route's last master.

@@ -40,7 +40,7 @@ func OpenDir(wanted string) (Dir, error) {
 
 // socketIn is a path as long as any socket in dir.
 func socketIn(dir string) string {
-	return filepath.Join(dir, "0123456789abcdef")
+	return filepath.Join(dir, secondID("0123456789abcdef"))
 }
 
 // Path is the directory itself.

@@ -40,7 +40,13 @@ type fixture struct {
 // it, and a data race in a holder fails it.
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	f := &fixture{Server: sshdtest.Start(t, sshdtest.Options{})}
+	return newFixtureWith(t, sshdtest.Options{})
+}
+
+// newFixtureWith is newFixture with a server that has options.
+func newFixtureWith(t *testing.T, o sshdtest.Options) *fixture {
+	t.Helper()
+	f := &fixture{Server: sshdtest.Start(t, o)}
 	// Sockets do not fit below t.TempDir, which has the test's name in it.
 	home, err := os.MkdirTemp("/tmp", "mux") //nolint:usetesting // see above
 	if err != nil {
@@ -56,7 +62,7 @@ func newFixture(t *testing.T) *fixture {
 		Sockets: filepath.Join(home, "m"), CacheDir: filepath.Join(home, "cache"), Wait: patience,
 		Env: []string{
 			"PATH=" + os.Getenv("PATH"), "HOME=" + home, "SHELL=/bin/sh", markName + "=" + home,
-			"GORACE=log_path=" + filepath.Join(home, "race"),
+			"GORACE=atexit_sleep_ms=0 log_path=" + filepath.Join(home, "race"),
 		},
 	}
 	t.Cleanup(func() {
@@ -77,6 +83,10 @@ func newFixture(t *testing.T) *fixture {
 func (f *fixture) script(t *testing.T, name, text string) string {
 	t.Helper()
 	path := filepath.Join(f.Home, name)
+	// A process that is forked meanwhile would have the file open for writing,
+	// and nobody could run it until that one execs.
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+text+"\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}

@@ -75,7 +75,7 @@ type Guard struct {
 func (l *Lease) Guard(ctx context.Context, r Run) *Guard {
 	g := &Guard{ended: make(chan Ended, 1)}
 	o := order{Do: doRun, Run: r.ID, Grace: int(r.Grace / time.Second), Lifeline: r.Lifeline, Keep: r.Keep}
-	a, err := l.masters.askHolder(ctx, l.route.ID, o, controlAnswer, isHere)
+	a, err := l.masters.askHolder(ctx, l.id, o, controlAnswer, isHere)
 	if err != nil {
 		g.lost("the process that holds the connection does not answer")
 		return g
@@ -231,6 +231,10 @@ func (g *Guard) Over() {
 	g.order(order{Do: doOver})
 	g.lost("the command is over")
 }
+
+// Drop leaves the command to the holder, as the end of this process would: its
+// end is not known, and the guardian sees to it.
+func (g *Guard) Drop() { g.lost("the command was left to the guardian") }
 
 func (g *Guard) order(o order) {
 	g.mu.Lock()

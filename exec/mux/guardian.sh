@@ -58,7 +58,9 @@ bivy_timer_end() {
 # is ignored until here, lest one that comes early kill this shell. What is
 # reported is a copy: bivy_end has variables of its own.
 bivy_start() {
-  eval "B_top=\$B_pid_$B_id B_grace=\$B_grace_$B_id"
+  eval "B_top=\$B_pid_$B_id B_grace=\$B_grace_$B_id B_aside=\$B_life_$B_id"
+  # What a supervisor with a lifeline does is its own business.
+  [ "$B_aside" = 1 ] || B_aside=
   (
     B_run=$B_id B_hurry=$2 B_aside= B_over=
     trap 'B_hurry=1' USR2

@@ -4,13 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"os"
-	"strconv"
 	"time"
-
-	"github.com/gofrs/flock"
-	"github.com/rs/zerolog"
 )
 
 // Lease is the right to one session on a living master. It is a kernel file
@@ -18,31 +13,15 @@ import (
 type Lease struct {
 	masters *Masters
 	route   route
-	slot    *flock.Flock
+	// id names the master, of which a route has up to two.
+	id   string
+	slot *slot // nil after Release
+	// refused are the host's refusals since a session began.
+	refused refusals
+	second  *secondLogin // nil unless this lease began one
 	// Connect is the time spent on a login, Queue on waiting for a session.
 	Connect, Queue time.Duration
 }
-
-// BusyError says that all sessions of a route stayed taken.
-type BusyError struct {
-	Host     string
-	Sessions int
-	Waited   time.Duration
-}
-
-func (e *BusyError) Error() string {
-	return fmt.Sprintf("no free session on %s after %s: all %d are busy", e.Host, e.Waited.Round(time.Millisecond), e.Sessions)
-}
-
-// Timing of the queue: polls are cheap (one flock each), and their spread
-// keeps many waiters from asking in step.
-const (
-	queuePoll   = 10 * time.Millisecond
-	queueNotice = 2 * time.Second
-	// minQueue is waited even by those who asked for no patience: that long a
-	// holder has all locks while it ends an idle master.
-	minQueue = 300 * time.Millisecond
-)
 
 // Lease finds the route of a target, waits for a free session and makes sure
 // that a master is there, logging in where none is. Errors: *sshcmd.Error for
@@ -52,8 +31,8 @@ func (m *Masters) Lease(ctx context.Context, t Target) (*Lease, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Lease{masters: m, route: r}
-	if err := l.acquire(ctx); err != nil {
+	l := &Lease{masters: m, route: r, id: r.ID}
+	if err := l.acquire(ctx, m.patience()); err != nil {
 		return nil, err
 	}
 	if err := l.Reconnect(ctx); err != nil {
@@ -68,8 +47,17 @@ func (m *Masters) Lease(ctx context.Context, t Target) (*Lease, error) {
 // login is about to be paid for anyway, and a master is started.
 func (l *Lease) Reconnect(ctx context.Context) error {
 	m := l.masters
-	if probe(m.dir.socket(l.route.ID)) == listening {
+	if probe(m.dir.socket(l.id)) == listening {
 		return nil
+	}
+	if l.onSecond() {
+		// It is not made anew: there was more to do than there is now, or the
+		// host is going away.
+		l.Release()
+		if err := l.acquire(ctx, m.patience()); err != nil {
+			return err
+		}
+		return l.Reconnect(ctx)
 	}
 	start := time.Now()
 	defer func() { l.Connect += time.Since(start) }()
@@ -79,78 +67,26 @@ func (l *Lease) Reconnect(ctx context.Context) error {
 			return err
 		}
 		moved := r.ID != l.route.ID
-		l.route = r
+		l.route, l.id = r, r.ID
 		if moved {
 			l.Release()
-			if err := l.acquire(ctx); err != nil {
+			if err := l.acquire(ctx, m.patience()); err != nil {
 				return err
 			}
+			return l.Reconnect(ctx)
 		}
 	}
 	return m.connect(ctx, l.route)
 }
 
-// acquire takes one of the session locks of the route, in random order, and
-// stands in line while all are taken.
-func (l *Lease) acquire(ctx context.Context) error {
-	start := time.Now()
-	defer func() { l.Queue += time.Since(start) }()
-	noticed := false
-	for {
-		slot, err := l.masters.trySlots(l.route.ID)
-		if err != nil || slot != nil {
-			l.slot = slot
-			return err
-		}
-		waited := time.Since(start)
-		if waited >= max(l.masters.cfg.Wait, minQueue) {
-			return &BusyError{Host: string(l.route.Host), Sessions: l.masters.cfg.Sessions, Waited: waited}
-		}
-		if waited > queueNotice && !noticed {
-			noticed = true
-			zerolog.Ctx(ctx).Warn().Msgf("waiting for a session on %s: %d busy", l.route.Host, l.masters.cfg.Sessions)
-		}
-		if err := sleep(ctx, queuePoll+rand.N(queuePoll)); err != nil { //nolint:gosec // spreads load, hides nothing
-			return err
-		}
-	}
-}
-
-func (m *Masters) trySlots(id string) (*flock.Flock, error) {
-	first := rand.N(m.cfg.Sessions) //nolint:gosec // spreads load, hides nothing
-	for i := range m.cfg.Sessions {
-		path := slotPath(m.dir, id, (first+i)%m.cfg.Sessions)
-		slot := flock.New(path)
-		ok, err := slot.TryLock()
-		if err != nil {
-			return nil, fmt.Errorf("lock a session of the master: %w", err)
-		}
-		if ok {
-			touch(path)
-			return slot, nil
-		}
-	}
-	return nil, nil
-}
-
-func slotPath(d Dir, id string, i int) string {
-	return d.sidecar(id, "s"+strconv.Itoa(i))
-}
-
-// touch marks a session lock as used now: the holder reads the time to tell
-// how long the master has been idle.
-func touch(path string) {
-	now := time.Now()
-	_ = os.Chtimes(path, now, now)
-}
-
 // Release gives the session back. A second call does nothing.
 func (l *Lease) Release() {
+	l.endSecond()
 	if l.slot == nil {
 		return
 	}
-	touch(l.slot.Path())
-	_ = l.slot.Close()
+	touch(l.slot.file.Name())
+	l.slot.close()
 	l.slot = nil
 }
 
@@ -164,7 +100,7 @@ func (l *Lease) RouteID() string { return l.route.ID }
 func (l *Lease) Masters() *Masters { return l.masters }
 
 // ControlPath is the control socket of the master.
-func (l *Lease) ControlPath() string { return l.masters.dir.socket(l.route.ID) }
+func (l *Lease) ControlPath() string { return l.masters.dir.socket(l.id) }
 
 // Alive reports whether the master still listens.
 func (l *Lease) Alive() bool { return probe(l.ControlPath()) == listening }
@@ -175,7 +111,7 @@ func (l *Lease) LastWords() string {
 	if l.Alive() {
 		return ""
 	}
-	data, err := os.ReadFile(l.masters.dir.sidecar(l.route.ID, "log"))
+	data, err := os.ReadFile(l.masters.dir.sidecar(l.id, "log"))
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err.Error()
 	}
@@ -185,7 +121,7 @@ func (l *Lease) LastWords() string {
 // LogFile makes a new empty private file for what a session's ssh has to say
 // (its -E); the caller removes it.
 func (l *Lease) LogFile() (string, error) {
-	f, err := os.CreateTemp(l.masters.dir.path, l.route.ID+".e-*")
+	f, err := os.CreateTemp(l.masters.dir.path, l.id+".e-*")
 	if err != nil {
 		return "", fmt.Errorf("make a log file for ssh: %w", err)
 	}
@@ -195,5 +131,5 @@ func (l *Lease) LogFile() (string, error) {
 // Sidecar is the path of a small file that belongs to the present master of
 // the route and ends with it.
 func (l *Lease) Sidecar(kind string) string {
-	return l.masters.dir.sidecar(l.route.ID, "x-"+kind)
+	return l.masters.dir.sidecar(l.id, "x-"+kind)
 }

@@ -3,14 +3,26 @@ package mux
 import (
 	"errors"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 )
 
-func sessions(n int) func(*Config)       { return func(c *Config) { c.Sessions = n } }
 func wait(d time.Duration) func(*Config) { return func(c *Config) { c.Wait = d } }
+
+// sessions limits a route to so many, since a second master, which would give
+// as many again, is never made where somebody set SSH_ASKPASS.
+func sessions(n int) func(*Config) {
+	return func(c *Config) {
+		c.Sessions = n
+		oneMaster(c)
+	}
+}
+
+func oneMaster(c *Config) { c.Env = append(slices.Clone(c.Env), "SSH_ASKPASS=/none") }
+
 func idle(d time.Duration) func(*Config) { return func(c *Config) { c.Idle = d } }
 
 // busyNow checks that no session is free, without waiting for one.
@@ -81,7 +93,7 @@ func TestLeaseOfAKilledProcessIsFree(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	cfg := f.cfg
-	cfg.Sessions = 1
+	sessions(1)(&cfg)
 	o := f.leaseElsewhere(t, cfg, f.target("gpu1"))
 	if said := o.answer(t); said != "leased" {
 		t.Fatalf("the other process says %q", said)

@@ -65,19 +65,6 @@ func readRecord(file string) (Record, error) {
 	return rec, nil
 }
 
-// busy counts the session locks that are held now.
-func (m *Masters) busy(id string) int {
-	n := 0
-	for i := range m.cfg.Sessions {
-		slot := flock.New(slotPath(m.dir, id, i))
-		if ok, err := slot.TryLock(); err == nil && !ok {
-			n++
-		}
-		_ = slot.Close()
-	}
-	return n
-}
-
 // Connect logs in on a host unless its master is there already.
 func (m *Masters) Connect(ctx context.Context, t Target) (Status, error) {
 	r, err := m.route(ctx, t, true)
@@ -85,7 +72,9 @@ func (m *Masters) Connect(ctx context.Context, t Target) (Status, error) {
 		return Status{}, err
 	}
 	// Somebody asks on purpose: what failed before does not count.
-	_ = os.Remove(m.dir.sidecar(r.ID, "fail"))
+	m.forgetFailure(r.ID)
+	m.forgetLimit(r.ID)
+	m.forgetLimit(secondID(r.ID))
 	if probe(m.dir.socket(r.ID)) != listening {
 		if err := m.connect(ctx, r); err != nil {
 			return Status{}, err
@@ -125,22 +114,31 @@ func (m *Masters) control(ctx context.Context, id, host, op string) error {
 	return nil
 }
 
-// Close ends the master of a target with all its sessions; closed is false
+// Close ends the masters of a target with all their sessions; closed is false
 // where none was running.
 func (m *Masters) Close(ctx context.Context, t Target) (closed bool, err error) {
 	r, err := m.route(ctx, t, false)
 	if err != nil {
 		return false, err
 	}
-	return m.CloseID(ctx, r.ID, string(t.Host))
+	// The second first, so that nobody takes a session there meanwhile for
+	// want of one on the first.
+	second := secondID(r.ID)
+	if probe(m.dir.socket(second)) != absent {
+		if closed, err = m.CloseID(ctx, second, string(t.Host)); err != nil {
+			return closed, err
+		}
+	}
+	first, err := m.CloseID(ctx, r.ID, string(t.Host))
+	return closed || first, err
 }
 
-// CloseID is Close for a master from List. A socket on which something that is
+// CloseID is Close for one master from List, which may have two of a route. A socket on which something that is
 // no master of ours listens is left alone, with an error.
 func (m *Masters) CloseID(ctx context.Context, id, host string) (closed bool, err error) {
 	socket, hold := m.dir.socket(id), flock.New(m.dir.sidecar(id, "hold"))
 	before := probe(socket)
-	_ = os.Remove(m.dir.sidecar(id, "fail"))
+	m.forgetFailure(id)
 	politely := m.control(ctx, id, host, "exit")
 	// The holder follows its ssh; one whose ssh did not answer is told.
 	rec, recErr := readRecord(m.dir.sidecar(id, "json"))

@@ -35,6 +35,8 @@ type route struct {
 	ID string
 	// Fresh says that ssh was asked just now, not the cache.
 	Fresh bool
+	// files decide whether a login can succeed; only known when Fresh.
+	files []fileStamp
 }
 
 // configDeadline bounds `ssh -G`, which may run the user's Match exec.
@@ -90,12 +92,14 @@ func (m *Masters) route(ctx context.Context, t Target, fresh bool) (route, error
 	if !exit.OK() {
 		return route{}, sshcmd.Classify(string(t.Host), exit.Code, withoutDebug(words.String()))
 	}
-	id := sshcmd.ParseConfig(out.Bytes()).Digest(os.Getenv("SSH_AUTH_SOCK"), strings.Join(m.cfg.SSH, "\x00"))[:idLength]
+	config := sshcmd.ParseConfig(out.Bytes())
+	read := stamps(t.User.ConfigFile, sshcmd.ConfigFiles(words.Bytes()))
+	id := config.Digest(os.Getenv("SSH_AUTH_SOCK"), strings.Join(m.cfg.SSH, "\x00"))[:idLength]
 	m.rememberRoute(ctx, file, routeCache{
 		Format: routeFormat, Host: string(t.Host), ID: id,
-		Files: stamps(t.User.ConfigFile, sshcmd.ConfigFiles(words.Bytes())),
+		Files: read,
 	})
-	return route{Target: t, ID: id, Fresh: true}, nil
+	return route{Target: t, ID: id, Fresh: true, files: append(read, keyFiles(config)...)}, nil
 }
 
 // askedFor digests everything but the files that decides what ssh -G says.
@@ -160,6 +164,31 @@ func stamps(configFile string, read []string) []fileStamp {
 	list := make([]fileStamp, 0, len(files))
 	for _, f := range files {
 		list = append(list, stampOf(f))
+	}
+	return list
+}
+
+// keyFiles stamps the files of keys, ours and the hosts', that a configuration
+// names. One whose name still holds a token of ssh's is not found, and never
+// seen to change.
+func keyFiles(c sshcmd.Config) []fileStamp {
+	names := c.All("certificatefile")
+	for _, key := range c.All("identityfile") {
+		names = append(names, key, key+".pub", key+"-cert.pub")
+	}
+	for _, key := range []string{"userknownhostsfile", "globalknownhostsfile"} {
+		for _, value := range c.All(key) {
+			names = append(names, strings.Fields(value)...)
+		}
+	}
+	var list []fileStamp
+	for _, name := range names {
+		if rest, ok := strings.CutPrefix(name, "~/"); ok {
+			name = filepath.Join(homeDir(), rest)
+		}
+		if filepath.IsAbs(name) {
+			list = append(list, stampOf(name))
+		}
 	}
 	return list
 }
