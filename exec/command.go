@@ -10,12 +10,10 @@ package exec
 import (
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
 	"bivy/exec/mux"
-	"bivy/exec/proc"
 	"bivy/internal/termsafe"
 	"bivy/sshcmd"
 )
@@ -56,18 +54,6 @@ type Command struct {
 	Keep bool
 
 	Stdout, Stderr io.Writer
-}
-
-// TTY describes the terminal of a command.
-type TTY struct {
-	// Local is the user's terminal, made raw while the command runs, with
-	// its size followed; nil where there is none, or where the command does
-	// not read from it.
-	Local *os.File
-	// Size is the first size; zero means Local's, or 24 by 80.
-	Size proc.Size
-	// Term is the TERM of the host's terminal, empty for ours.
-	Term string
 }
 
 func (c Command) grace() time.Duration {

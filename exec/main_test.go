@@ -16,6 +16,7 @@ import (
 
 	"bivy/exec/mux"
 	"bivy/exec/proc"
+	"bivy/internal/leak"
 )
 
 // patience is the deadline of everything that a test waits for: far above
@@ -48,7 +49,7 @@ func TestMain(m *testing.M) {
 		_, _ = os.Stdout.WriteString(os.Getenv("VALUE") + "\x00" + strings.Join(os.Args[1:], "\x00"))
 		os.Exit(0)
 	}
-	os.Exit(m.Run())
+	leak.Main(m)
 }
 
 // noSleep keeps a binary that was built with -race from sleeping for a second

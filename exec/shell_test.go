@@ -14,6 +14,7 @@ import (
 
 	"bivy/exec/frame"
 	"bivy/exec/proc"
+	"bivy/internal/leak"
 )
 
 // shell is one of the programs that hosts have as /bin/sh.
@@ -132,7 +133,7 @@ func (sh shell) start(t testing.TB, o setup) *session {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
 	p, err := proc.Start(ctx, proc.Spec{
 		Args: append(append([]string{}, sh.argv...), "-c", frame.Boot, "sh"),
-		Dir:  o.dir, Env: []string{"HOME=" + o.home, "PATH=" + path, "TMPDIR=" + t.TempDir(), markVar + "=" + s.mark},
+		Dir:  o.dir, Env: []string{"HOME=" + o.home, "PATH=" + path, "TMPDIR=" + t.TempDir(), markVar + "=" + s.mark, leak.Mark()},
 		Stdin: ends[0], Stdout: ends[3], Stderr: ends[5], Isolation: proc.Session,
 	})
 	closeAll([]*os.File{ends[0], ends[3], ends[5]})

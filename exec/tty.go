@@ -3,14 +3,10 @@ package exec
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"golang.org/x/term"
@@ -21,6 +17,29 @@ import (
 // rawWait bounds the wait for ssh to make its terminal raw, in which case the
 // frame passes through it unchanged.
 const rawWait = 5 * time.Second
+
+// TTY describes the terminal of one command.
+type TTY struct {
+	// Local is the user's terminal, made raw while the command runs; nil
+	// where there is none, or where the command does not read from it.
+	Local *os.File
+	// Size is the first size; zero means Local's, or 24 by 80. Then that of
+	// Local is followed, or of the terminal that is the command's Stdout.
+	Size proc.Size
+	// Term is the TERM of the host's terminal, empty for ours.
+	Term string
+
+	local atomic.Pointer[localTTY]
+}
+
+// Restore gives the user's terminal back as the command found it, with all
+// modes that the command has set there taken back. Run does so at its end;
+// this is for ways out that do not wait for that.
+func (t *TTY) Restore() {
+	if l := t.local.Load(); l != nil {
+		_ = l.Close()
+	}
+}
 
 // startTTY starts ssh on a pseudo-terminal of ours. The frame follows when the
 // host says that its terminal passes bytes as they are.
@@ -56,10 +75,11 @@ func (a *attempt) startTTY(ctx context.Context) error {
 		return fmt.Errorf("start ssh: %w", err)
 	}
 	a.ssh, a.stdin = p, control
-	local := &localTTY{file: t.Local, control: control}
+	local := &localTTY{file: t.Local, control: control, screen: newScreen(orDiscard(a.cmd.Stdout))}
+	t.local.Store(local)
 	// In this order: local uses control.
 	a.closers = []io.Closer{local, control}
-	a.stdout = newScanner(a.id.nonce, orDiscard(a.cmd.Stdout), func(m marks) {
+	a.stdout = newScanner(a.id.nonce, local.screen, func(m marks) {
 		if m.started && !m.exited {
 			local.begin(a.cmd.Stdin)
 		}
@@ -67,7 +87,7 @@ func (a *attempt) startTTY(ctx context.Context) error {
 	})
 	a.stdout.endAtExit = true
 	a.stdout.fail = func(err error) { a.broken <- err }
-	a.gate = &readyGate{next: a.stdout, open: func() {
+	a.gate = &readyGate{next: a.stdout, local: local, open: func() {
 		if awaitRaw(control, rawWait) {
 			_, _ = control.Write(commandFrame(a.cmd, a.id, modeTTY))
 		}
@@ -81,6 +101,7 @@ func (a *attempt) startTTY(ctx context.Context) error {
 // a word in between, so nothing waits for us meanwhile.
 type readyGate struct {
 	next   *scanner
+	local  *localTTY
 	open   func()
 	opened atomic.Bool
 	tail   []byte
@@ -99,6 +120,8 @@ func (g *readyGate) finish() error { return g.next.finish() }
 
 // Write passes everything on; what comes before the start mark is noise there.
 func (g *readyGate) Write(p []byte) (int, error) {
+	whole := false
+	defer g.local.guard(&whole)
 	if !g.wasOpened() {
 		g.tail = append(g.tail, p...)
 		if bytes.Contains(g.tail, []byte(readyMark)) {
@@ -109,7 +132,9 @@ func (g *readyGate) Write(p []byte) (int, error) {
 			g.tail = append([]byte(nil), g.tail[over:]...)
 		}
 	}
-	return g.next.Write(p)
+	n, err := g.next.Write(p)
+	whole = true
+	return n, err
 }
 
 // awaitRaw waits until ssh has made its terminal raw. The host may be ready
@@ -126,85 +151,4 @@ func awaitRaw(control *os.File, limit time.Duration) bool {
 		time.Sleep(time.Millisecond)
 	}
 	return false
-}
-
-// localTTY is the user's terminal while a command has it. It is raw from the
-// command's start to the end; Close restores it, on every way out.
-type localTTY struct {
-	file    *os.File // nil: there is none, or it is not read
-	control *os.File
-
-	mu      sync.Mutex
-	saved   *term.State
-	resized chan os.Signal
-	closed  bool
-	begun   bool
-}
-
-// begin makes the terminal raw, follows its size, and carries stdin.
-func (l *localTTY) begin(stdin io.Reader) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closed || l.begun {
-		return
-	}
-	l.begun = true
-	if l.file != nil {
-		if saved, err := term.MakeRaw(int(l.file.Fd())); err == nil {
-			l.saved = saved
-		}
-		l.resized = make(chan os.Signal, 1)
-		signal.Notify(l.resized, syscall.SIGWINCH)
-		go l.follow(l.resized)
-	}
-	if stdin != nil {
-		go l.carry(stdin)
-	}
-}
-
-// follow tells ssh's terminal each new size; ssh tells the host.
-func (l *localTTY) follow(resized <-chan os.Signal) {
-	for range resized {
-		l.resize()
-	}
-}
-
-// resize does nothing after Close, when the terminals may be closed as well.
-func (l *localTTY) resize() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closed {
-		return
-	}
-	if size, err := proc.SizeOf(l.file); err == nil {
-		_ = proc.Resize(l.control, size)
-	}
-}
-
-// endOfInput is ^D, the only way to say end of file to a terminal.
-const endOfInput = "\x04"
-
-func (l *localTTY) carry(stdin io.Reader) {
-	_, err := io.Copy(l.control, stdin)
-	if err == nil || errors.Is(err, io.EOF) {
-		_, _ = io.WriteString(l.control, endOfInput)
-	}
-}
-
-// Close restores the terminal. It may be called more than once.
-func (l *localTTY) Close() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closed {
-		return nil
-	}
-	l.closed = true
-	if l.resized != nil {
-		signal.Stop(l.resized)
-		close(l.resized)
-	}
-	if l.saved != nil {
-		return term.Restore(int(l.file.Fd()), l.saved)
-	}
-	return nil
 }

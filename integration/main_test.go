@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"bivy/exec/proc"
+	"bivy/internal/leak"
 )
 
 // The environment of the test process says where what all tests share lies.
@@ -35,7 +36,7 @@ func TestMain(m *testing.M) {
 	if f := flag.Lookup("test.parallel"); f != nil && f.Value.String() == strconv.Itoa(runtime.GOMAXPROCS(0)) {
 		_ = f.Value.Set(strconv.Itoa(2 * runtime.GOMAXPROCS(0))) // a number is always taken
 	}
-	os.Exit(prepared(m.Run))
+	os.Exit(prepared(func() int { return leak.Check(m.Run) }))
 }
 
 // prepared builds the binary and a small project, once, and removes both.

@@ -4,19 +4,24 @@ import (
 	"bytes"
 	"context"
 	"os"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
+
+	"golang.org/x/term"
 
 	"bivy/exec/proc"
 	"bivy/integration/sshdtest"
 )
 
-// screen is a terminal with a bivy on it.
+// screen is a terminal with a process on it.
 type screen struct {
 	w       *world
 	process *proc.Process
 	control *os.File
+	tty     *os.File // kept open, since the last close of it resets its modes
+	before  *term.State
 	cancel  context.CancelFunc
 	read    sync.WaitGroup
 
@@ -24,13 +29,27 @@ type screen struct {
 	seen bytes.Buffer
 }
 
-// onTerminal starts a process on a new terminal of 33 by 101.
+// onTerminal starts a process on a new terminal of 33 by 101. What the spec
+// has no file for is that terminal.
 func (w *world) onTerminal(s proc.Spec) *screen {
 	w.tb.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 4*patience)
-	p, control, err := proc.StartTTY(ctx, s, proc.Size{Rows: 33, Cols: 101})
+	control, tty, err := proc.OpenTTY(proc.Size{Rows: 33, Cols: 101})
 	w.must(err)
-	sc := &screen{w: w, process: p, control: control, cancel: cancel}
+	if s.Stdin == nil {
+		s.Stdin = tty
+	}
+	if s.Stdout == nil {
+		s.Stdout = tty
+	}
+	if s.Stderr == nil {
+		s.Stderr = tty
+	}
+	s.TTY = tty
+	sc := &screen{w: w, control: control, tty: tty, before: modesOf(w.tb, tty)}
+	ctx, cancel := context.WithTimeout(context.Background(), 4*patience)
+	sc.process, err = proc.Start(ctx, s)
+	w.must(err)
+	sc.cancel = cancel
 	sc.read.Go(func() {
 		buf := make([]byte, 4096)
 		for {
@@ -46,6 +65,19 @@ func (w *world) onTerminal(s proc.Spec) *screen {
 	return sc
 }
 
+// modesOf are a terminal's modes as the kernel has them (termios).
+func modesOf(tb testing.TB, tty *os.File) *term.State {
+	tb.Helper()
+	state, err := term.GetState(int(tty.Fd()))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return state
+}
+
+// asBefore reports whether the terminal's modes are those it had at first.
+func (s *screen) asBefore() bool { return reflect.DeepEqual(modesOf(s.w.tb, s.tty), s.before) }
+
 func (s *screen) text() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -60,7 +92,8 @@ func (s *screen) answer(question, keys string) {
 	s.w.must(err)
 }
 
-// wait waits for the end of the process and returns its exit code.
+// wait waits for the end of the process and returns its exit code. Whatever
+// the end is, the terminal must then be as it was.
 func (s *screen) wait() int {
 	s.w.tb.Helper()
 	defer s.cancel()
@@ -68,6 +101,10 @@ func (s *screen) wait() int {
 	if err != nil {
 		s.w.tb.Errorf("bivy does not end: %v; the terminal shows %q", err, s.text())
 	}
+	if !s.asBefore() {
+		s.w.tb.Errorf("the terminal's modes are not restored; it shows %q", s.text())
+	}
+	_ = s.tty.Close()
 	s.read.Wait()
 	_ = s.control.Close()
 	return exit.Code

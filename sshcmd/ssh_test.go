@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"bivy/exec/proc"
+	"bivy/internal/leak"
 )
 
 // The tests in this file ask the installed ssh. It connects to nothing but
@@ -39,7 +40,7 @@ func run(t *testing.T, args ...string) result {
 
 func plainEnv(t *testing.T) []string {
 	t.Helper()
-	return []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "LC_ALL=C", "USER=nobody"}
+	return []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "LC_ALL=C", "USER=nobody", leak.Mark()}
 }
 
 func write(t *testing.T, path, text string) string {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"bivy/exec/proc"
+	"bivy/internal/leak"
 	"bivy/workspace"
 )
 
@@ -23,7 +24,7 @@ const helperVar = "BIVY_WORKSPACE_TEST_HELPER"
 func TestMain(m *testing.M) {
 	switch os.Getenv(helperVar) {
 	case "":
-		os.Exit(m.Run())
+		leak.Main(m)
 	case "lock":
 		os.Exit(helpLock(os.Args[1]))
 	case "project":

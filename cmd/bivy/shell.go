@@ -32,7 +32,7 @@ func (c *ShellCmd) Run(ctx context.Context, app *App) error {
 		Script: exec.LoginShell, Dir: at.dir, Env: env, Login: exec.Login(c.LoginEnv),
 		Stdin: app.UI.In, Stdout: app.UI.Out, Stderr: app.UI.Err,
 		Hurry: app.Hurry,
-		TTY: &exec.TTY{Local: terminalOrNil(app.UI.In), Term: os.Getenv("TERM")},
+		TTY:   app.UI.lend(&exec.TTY{Local: terminalOrNil(app.UI.In), Term: os.Getenv("TERM")}),
 	})
 	return exitOf(receipt, outputFailed(err))
 }

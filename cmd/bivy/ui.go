@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
 	"golang.org/x/term"
 
+	"bivy/exec"
 	"bivy/exec/mux"
 	"bivy/internal/termsafe"
 )
@@ -21,6 +23,9 @@ type UI struct {
 	In, Out, Err *os.File
 	JSON, Quiet  bool
 	Verbose      int
+
+	// lent is the terminal that a command on a host has.
+	lent atomic.Pointer[exec.TTY]
 }
 
 func newUI(in, out, err *os.File) *UI { return &UI{In: in, Out: out, Err: err} }
@@ -72,6 +77,20 @@ func (u *UI) terminal(batch bool) *mux.Terminal {
 		return nil
 	}
 	return &mux.Terminal{In: tty, Out: tty, Quiet: u.Quiet}
+}
+
+// lend notes that a command is about to have the user's terminal.
+func (u *UI) lend(t *exec.TTY) *exec.TTY {
+	u.lent.Store(t)
+	return t
+}
+
+// takeBack restores a terminal that was lent, on the ways out that do not wait
+// for the command's end: a second signal, a panic.
+func (u *UI) takeBack() {
+	if t := u.lent.Load(); t != nil {
+		t.Restore()
+	}
 }
 
 // Result prints one result: a JSON object under --json, else the text.

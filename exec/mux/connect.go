@@ -65,9 +65,23 @@ func (m *Masters) connect(ctx context.Context, r route) error {
 // tryConnect logs in under the route's lock, unless a master is there or it
 // is too early, which pause then says.
 func (m *Masters) tryConnect(ctx context.Context, r route, began time.Time) (pause time.Duration, err error) {
+	err = m.locked(ctx, r, began, func() error {
+		if probe(m.dir.socket(r.ID)) == listening {
+			return nil
+		}
+		if pause, err = m.mayTry(r, began); pause > 0 || err != nil {
+			return err
+		}
+		return m.loginLocked(ctx, r, began)
+	})
+	return pause, err
+}
+
+// locked runs do under the lock of the route's login, for which it waits no
+// longer than the budget of somebody who began then.
+func (m *Masters) locked(ctx context.Context, r route, began time.Time, do func() error) error {
 	lock := flock.New(m.dir.sidecar(r.ID, "lock"))
-	until := began.Add(m.loginBudget())
-	waitCtx, cancel := context.WithDeadlineCause(ctx, until,
+	waitCtx, cancel := context.WithDeadlineCause(ctx, began.Add(m.loginBudget()),
 		&LoginTimeoutError{Host: string(r.Host), After: m.loginBudget(), Words: "another process is logging in"})
 	defer cancel()
 	if m.cfg.Terminal != nil {
@@ -76,28 +90,28 @@ func (m *Masters) tryConnect(ctx context.Context, r route, began time.Time) (pau
 	}
 	if _, err := lock.TryLockContext(waitCtx, lockPoll); err != nil {
 		if waitCtx.Err() != nil {
-			return 0, context.Cause(waitCtx)
+			return context.Cause(waitCtx)
 		}
-		return 0, fmt.Errorf("lock the login of %s: %w", r.Host, err)
+		return fmt.Errorf("lock the login of %s: %w", r.Host, err)
 	}
 	defer lock.Close() //nolint:errcheck // the lock ends with the descriptor
-	if probe(m.dir.socket(r.ID)) == listening {
-		return 0, nil
-	}
-	if pause, err := m.mayTry(r, began); pause > 0 || err != nil {
-		return pause, err
-	}
+	return do()
+}
+
+// loginLocked logs in, with what is left of the budget of somebody who began
+// then, and leaves word of a failure.
+func (m *Masters) loginLocked(ctx context.Context, r route, began time.Time) error {
 	// A stale socket is the new holder's to remove: it alone knows, by its
 	// lock, that no other holder's master is behind it.
 	m.forgetSidecars(r.ID)
 	m.forgetNotes(r.ID)
-	budget := max(time.Until(until), minLogin)
-	if m.cfg.Terminal != nil {
-		budget = m.loginBudget()
+	budget := m.loginBudget()
+	if m.cfg.Terminal == nil {
+		budget = max(budget-time.Since(began), minLogin)
 	}
-	err = m.login(ctx, r, budget)
+	err := m.login(ctx, r, budget)
 	m.recordFailure(ctx, r, err)
-	return 0, err
+	return err
 }
 
 func (m *Masters) loginBudget() time.Duration { return max(m.cfg.Wait, minLogin) }

@@ -12,12 +12,14 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"bivy/exec/proc"
 	"bivy/integration/sshdtest"
+	"bivy/internal/leak"
 	"bivy/sshcmd"
 )
 
@@ -62,7 +64,7 @@ func newFixtureWith(t *testing.T, o sshdtest.Options) *fixture {
 		Sockets: filepath.Join(home, "m"), CacheDir: filepath.Join(home, "cache"), Wait: patience,
 		Env: []string{
 			"PATH=" + os.Getenv("PATH"), "HOME=" + home, "SHELL=/bin/sh", markName + "=" + home,
-			"GORACE=atexit_sleep_ms=0 log_path=" + filepath.Join(home, "race"),
+			leak.Mark(), "GORACE=atexit_sleep_ms=0 log_path=" + filepath.Join(home, "race"),
 		},
 	}
 	t.Cleanup(func() {
@@ -239,9 +241,13 @@ func alive(pid int) bool {
 // other is a process of its own that asks for a lease.
 type other struct {
 	*proc.Process
+	wait  func() (proc.Exit, error)
 	stdin io.Closer
 	said  *bufio.Reader
 }
+
+// Wait may be called more than once: the end of the test does, too.
+func (o *other) Wait() (proc.Exit, error) { return o.wait() }
 
 func (f *fixture) leaseElsewhere(t *testing.T, cfg Config, at Target) *other {
 	t.Helper()
@@ -265,10 +271,12 @@ func (f *fixture) leaseElsewhere(t *testing.T, cfg Config, at Target) *other {
 	if err != nil {
 		t.Fatal(err)
 	}
+	o := &other{Process: p, wait: sync.OnceValues(p.Wait), stdin: inW, said: bufio.NewReader(outR)}
+	t.Cleanup(func() { _ = p.Signal(syscall.SIGKILL); _, _ = o.Wait() })
 	if _, err := inW.Write(append(request, '\n')); err != nil {
 		t.Fatal(err)
 	}
-	return &other{Process: p, stdin: inW, said: bufio.NewReader(outR)}
+	return o
 }
 
 // answer is what the process says of its lease.

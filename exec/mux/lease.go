@@ -14,7 +14,10 @@ type Lease struct {
 	masters *Masters
 	route   route
 	// id names the master, of which a route has up to two.
-	id   string
+	id string
+	// ride is the control socket of the user's own master, where the lease is
+	// on that.
+	ride string
 	slot *slot // nil after Release
 	// refused are the host's refusals since a session began.
 	refused refusals
@@ -31,7 +34,8 @@ func (m *Masters) Lease(ctx context.Context, t Target) (*Lease, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Lease{masters: m, route: r, id: r.ID}
+	l := &Lease{masters: m, route: r}
+	l.mount(ctx)
 	if err := l.acquire(ctx, m.patience()); err != nil {
 		return nil, err
 	}
@@ -42,13 +46,22 @@ func (m *Masters) Lease(ctx context.Context, t Target) (*Lease, error) {
 	return l, nil
 }
 
-// Reconnect makes sure that the master of the lease is there. Nothing happens
-// where it is; otherwise the user's configuration is asked again, since a
-// login is about to be paid for anyway, and a master is started.
+// Reconnect makes sure that the master of the lease is there, and replaces one
+// that does not answer. Nothing happens where it does; without a master the
+// user's configuration is asked again, since a login is about to be paid for
+// anyway, and a master is started.
 func (l *Lease) Reconnect(ctx context.Context) error {
 	m := l.masters
-	if probe(m.dir.socket(l.id)) == listening {
+	if l.ride != "" {
+		return l.remount(ctx)
+	}
+	switch {
+	case greets(ctx, m.dir.socket(l.id)):
 		return nil
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case probe(m.dir.socket(l.id)) == listening:
+		return l.Replace(ctx)
 	}
 	if l.onSecond() {
 		// It is not made anew: there was more to do than there is now, or the
@@ -100,7 +113,12 @@ func (l *Lease) RouteID() string { return l.route.ID }
 func (l *Lease) Masters() *Masters { return l.masters }
 
 // ControlPath is the control socket of the master.
-func (l *Lease) ControlPath() string { return l.masters.dir.socket(l.id) }
+func (l *Lease) ControlPath() string {
+	if l.ride != "" {
+		return l.ride
+	}
+	return l.masters.dir.socket(l.id)
+}
 
 // Alive reports whether the master still listens.
 func (l *Lease) Alive() bool { return probe(l.ControlPath()) == listening }

@@ -119,7 +119,7 @@ func (l *Lease) outOf(ctx context.Context, seen crowd) bool {
 		m.learn(ctx, l.id, r.most)
 		return true
 	}
-	if r.most == 0 && !r.asked {
+	if r.most == 0 && !r.asked && l.ride == "" {
 		r.asked = true
 		m.YieldGuardian(ctx, l.id)
 	}

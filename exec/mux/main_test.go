@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"bivy/exec/proc"
+	"bivy/internal/leak"
 	"bivy/sshcmd"
 )
 
@@ -32,7 +33,7 @@ func TestMain(m *testing.M) {
 	case "lease":
 		exitWith(leaseUntilEOF(context.Background()))
 	}
-	os.Exit(m.Run())
+	leak.Main(m)
 }
 
 func exitWith(err error) {

@@ -11,8 +11,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/gofrs/flock"
-
 	"bivy/exec/proc"
 	"bivy/sshcmd"
 )
@@ -75,10 +73,14 @@ func (m *Masters) Connect(ctx context.Context, t Target) (Status, error) {
 	m.forgetFailure(r.ID)
 	m.forgetLimit(r.ID)
 	m.forgetLimit(secondID(r.ID))
-	if probe(m.dir.socket(r.ID)) != listening {
-		if err := m.connect(ctx, r); err != nil {
-			return Status{}, err
+	if own := m.ridden(ctx, r); own != "" {
+		if err := m.control(ctx, own, string(t.Host), "check"); err != nil {
+			return Status{}, &OwnMasterError{Host: string(t.Host), Path: own}
 		}
+		return Status{Record: Record{Format: 1, ID: rideID(r.ID), Host: string(t.Host)}, Listening: true, Busy: m.busy(rideID(r.ID))}, nil
+	}
+	if err := m.ready(ctx, r); err != nil {
+		return Status{}, err
 	}
 	rec, err := readRecord(m.dir.sidecar(r.ID, "json"))
 	if err != nil {
@@ -94,16 +96,20 @@ func (m *Masters) Check(ctx context.Context, t Target) error {
 	if err != nil {
 		return err
 	}
-	return m.control(ctx, r.ID, string(t.Host), "check")
+	socket := m.dir.socket(r.ID)
+	if own := m.ridden(ctx, r); own != "" {
+		socket = own
+	}
+	return m.control(ctx, socket, string(t.Host), "check")
 }
 
 // control runs one `ssh -O` operation within its own deadline.
-func (m *Masters) control(ctx context.Context, id, host, op string) error {
+func (m *Masters) control(ctx context.Context, socket, host, op string) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, controlDeadline,
 		fmt.Errorf("the master of %s did not answer within %s", host, controlDeadline))
 	defer cancel()
 	var words proc.Tail
-	c := sshcmd.Control{SSH: m.cfg.SSH, ControlPath: m.dir.socket(id), Op: op}
+	c := sshcmd.Control{SSH: m.cfg.SSH, ControlPath: socket, Op: op}
 	exit, err := proc.Run(ctx, proc.Spec{Args: c.Args(), Env: m.cfg.Env, Stderr: &words, Isolation: proc.Session, Signal: syscall.SIGKILL})
 	if err != nil {
 		return err
@@ -115,7 +121,8 @@ func (m *Masters) control(ctx context.Context, id, host, op string) error {
 }
 
 // Close ends the masters of a target with all their sessions; closed is false
-// where none was running.
+// where none was running. The user's own is never closed: where there is only
+// that, the error is *OwnMasterError.
 func (m *Masters) Close(ctx context.Context, t Target) (closed bool, err error) {
 	r, err := m.route(ctx, t, false)
 	if err != nil {
@@ -130,45 +137,39 @@ func (m *Masters) Close(ctx context.Context, t Target) (closed bool, err error) 
 		}
 	}
 	first, err := m.CloseID(ctx, r.ID, string(t.Host))
-	return closed || first, err
+	closed = closed || first
+	if own := m.ridden(ctx, r); own != "" && err == nil && !closed {
+		return false, &OwnMasterError{Host: string(t.Host), Path: own, Closing: true}
+	}
+	return closed, err
 }
 
-// CloseID is Close for one master from List, which may have two of a route. A socket on which something that is
-// no master of ours listens is left alone, with an error.
+// CloseID is Close for one master from List, which may have two of a route. A
+// socket on which something that is no master of ours listens is left alone,
+// with an error.
 func (m *Masters) CloseID(ctx context.Context, id, host string) (closed bool, err error) {
-	socket, hold := m.dir.socket(id), flock.New(m.dir.sidecar(id, "hold"))
+	socket := m.dir.socket(id)
 	before := probe(socket)
 	m.forgetFailure(id)
-	politely := m.control(ctx, id, host, "exit")
+	politely := m.control(ctx, socket, host, "exit")
 	// The holder follows its ssh; one whose ssh did not answer is told.
-	rec, recErr := readRecord(m.dir.sidecar(id, "json"))
-	for _, sig := range []syscall.Signal{0, syscall.SIGTERM, syscall.SIGKILL} {
-		if sig != 0 && recErr == nil {
-			_ = syscall.Kill(rec.Holder, sig)
+	wait := controlDeadline
+	if politely != nil && before == listening {
+		wait = 0
+	}
+	hold, err := m.end(ctx, id, wait)
+	if err == nil {
+		defer hold.Close() //nolint:errcheck // the lock ends with the descriptor
+		if probe(socket) == listening {
+			return false, fmt.Errorf("close the master of %s: somebody else listens on %s", host, socket)
 		}
-		if sig == syscall.SIGKILL && recErr == nil {
-			_ = syscall.Kill(rec.SSH, sig)
-		}
-		wait, cancel := context.WithTimeout(ctx, controlDeadline)
-		locked, err := hold.TryLockContext(wait, lockPoll)
-		cancel()
-		if locked {
-			defer hold.Close() //nolint:errcheck // the lock ends with the descriptor
-			removeStale(socket)
-			if probe(socket) == listening {
-				return false, fmt.Errorf("close the master of %s: somebody else listens on %s", host, socket)
-			}
-			return before == listening, nil
-		}
-		if ctx.Err() != nil {
-			return false, context.Cause(ctx)
-		}
-		if recErr != nil && !errors.Is(err, context.DeadlineExceeded) {
-			break
-		}
+		return before == listening, nil
+	}
+	if ctx.Err() != nil {
+		return false, context.Cause(ctx)
 	}
 	if politely == nil {
 		politely = errors.New("ssh took the order")
 	}
-	return false, fmt.Errorf("close the master of %s: its holder does not end: %w", host, politely)
+	return false, fmt.Errorf("close the master of %s: %w (%w)", host, err, politely)
 }

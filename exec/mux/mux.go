@@ -9,7 +9,8 @@
 // held while somebody logs in, ID.hold by the holder, ID.s0, ID.s1, … are the
 // session leases, ID.queue is the line of those who want one, ID.limit how many the
 // host gives, ID.json describes the master, ID.log keeps its last words and
-// ID.fail the last failed login. Locks are kernel locks (flock), so a
+// ID.fail the last failed login. IDb is the second master of a route, with files
+// of the same kinds; IDu names those of sessions over the user's own. Locks are kernel locks (flock), so a
 // crash frees them; lock files are never deleted.
 package mux
 
@@ -54,6 +55,10 @@ type Config struct {
 	Idle time.Duration
 	// Sessions is how many sessions share one master.
 	Sessions int
+	// Ride sends sessions through the user's own master where the user's
+	// configuration names a ControlPath and one listens there. It is never
+	// closed or replaced.
+	Ride bool
 }
 
 // Masters starts, finds and shares the masters of one user.

@@ -112,7 +112,7 @@ func (w *waiter) standInLine(ctx context.Context) (*os.File, error) {
 // asHead looks for a free session until there is one, first on the route's
 // first master. Where that takes long, a second one is made.
 func (w *waiter) asHead(ctx context.Context) error {
-	m, id := w.lease.masters, w.lease.route.ID
+	m, id := w.lease.masters, w.lease.home()
 	first, second := m.slots(id), m.slots(secondID(id))
 	defer first.close()
 	defer second.close()
@@ -158,7 +158,7 @@ func (w *waiter) look() {
 	if !w.looked.IsZero() && time.Since(w.looked) < lookPoll {
 		return
 	}
-	m, id := w.lease.masters, w.lease.route.ID
+	m, id := w.lease.masters, w.lease.home()
 	w.limit[0], w.learned = m.limit(id)
 	w.second = probe(m.dir.socket(secondID(id))) == listening
 	w.limit[1] = 0
@@ -178,7 +178,7 @@ func (w *waiter) busy() error {
 	w.look()
 	e := &BusyError{Host: w.lease.Host(), Sessions: w.limit[0] + w.limit[1], Waited: time.Since(w.began), Refused: w.learned}
 	if w.learned {
-		e.Busy = w.lease.masters.busy(w.lease.route.ID) + w.lease.masters.busy(secondID(w.lease.route.ID))
+		e.Busy = w.lease.masters.busy(w.lease.home()) + w.lease.masters.busy(secondID(w.lease.home()))
 	}
 	return e
 }

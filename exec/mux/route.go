@@ -35,6 +35,8 @@ type route struct {
 	ID string
 	// Fresh says that ssh was asked just now, not the cache.
 	Fresh bool
+	// userPath is the socket of the user's own masters, or empty.
+	userPath string
 	// files decide whether a login can succeed; only known when Fresh.
 	files []fileStamp
 }
@@ -43,15 +45,17 @@ type route struct {
 const configDeadline = 30 * time.Second
 
 // routeFormat is the format of a cached route; other formats are ignored.
-const routeFormat = 1
+const routeFormat = 2
 
 // routeCache is what one `ssh -G` taught us. It stays true as long as none of
 // the files that ssh read has changed.
 type routeCache struct {
-	Format int         `json:"format"`
-	Host   string      `json:"host"`
-	ID     string      `json:"id"`
-	Files  []fileStamp `json:"files"`
+	Format int    `json:"format"`
+	Host   string `json:"host"`
+	ID     string `json:"id"`
+	// ControlPath is the socket of the user's own masters, if any.
+	ControlPath string      `json:"control_path,omitempty"`
+	Files       []fileStamp `json:"files"`
 }
 
 // fileStamp tells whether a file is still the one that was read. A file that
@@ -76,8 +80,8 @@ func stampOf(path string) fileStamp {
 func (m *Masters) route(ctx context.Context, t Target, fresh bool) (route, error) {
 	file := filepath.Join(m.cfg.CacheDir, "routes", m.askedFor(t)+".json")
 	if !fresh {
-		if id, ok := cachedRoute(file); ok {
-			return route{Target: t, ID: id}, nil
+		if c, ok := cachedRoute(file); ok {
+			return route{Target: t, ID: c.ID, userPath: c.ControlPath}, nil
 		}
 	}
 	master := sshcmd.Master{SSH: m.cfg.SSH, User: t.User, Host: t.Host}
@@ -95,11 +99,12 @@ func (m *Masters) route(ctx context.Context, t Target, fresh bool) (route, error
 	config := sshcmd.ParseConfig(out.Bytes())
 	read := stamps(t.User.ConfigFile, sshcmd.ConfigFiles(words.Bytes()))
 	id := config.Digest(os.Getenv("SSH_AUTH_SOCK"), strings.Join(m.cfg.SSH, "\x00"))[:idLength]
+	userPath := usable(config.Get("controlpath"))
 	m.rememberRoute(ctx, file, routeCache{
 		Format: routeFormat, Host: string(t.Host), ID: id,
-		Files: read,
+		ControlPath: userPath, Files: read,
 	})
-	return route{Target: t, ID: id, Fresh: true, files: append(read, keyFiles(config)...)}, nil
+	return route{Target: t, ID: id, Fresh: true, userPath: userPath, files: append(read, keyFiles(config)...)}, nil
 }
 
 // askedFor digests everything but the files that decides what ssh -G says.
@@ -112,21 +117,20 @@ func (m *Masters) askedFor(t Target) string {
 	return hex.EncodeToString(sum[:idLength/2])
 }
 
-func cachedRoute(file string) (id string, ok bool) {
+func cachedRoute(file string) (c routeCache, ok bool) {
 	data, err := os.ReadFile(file)
 	if err != nil {
-		return "", false
+		return c, false
 	}
-	var c routeCache
 	if json.Unmarshal(data, &c) != nil || c.Format != routeFormat || len(c.ID) != idLength {
-		return "", false
+		return c, false
 	}
 	for _, f := range c.Files {
 		if stampOf(f.Path) != f {
-			return "", false
+			return c, false
 		}
 	}
-	return c.ID, true
+	return c, true
 }
 
 // rememberRoute writes the cache. A cache that cannot be written only costs

@@ -60,7 +60,7 @@ type secondLogin struct {
 // error: the line goes on waiting.
 func (l *Lease) trySecond(ctx context.Context) {
 	m, id := *l.masters, l.route.ID
-	if l.second != nil || !m.mayHaveSecond(id) {
+	if l.second != nil || l.ride != "" || !m.mayHaveSecond(id) {
 		return
 	}
 	try, err := openLock(m.secondTry(id))
@@ -94,4 +94,4 @@ func (l *Lease) endSecond() {
 }
 
 // onSecond reports whether the lease is on the route's second master.
-func (l *Lease) onSecond() bool { return l.id != l.route.ID }
+func (l *Lease) onSecond() bool { return l.id == secondID(l.route.ID) }

@@ -30,13 +30,13 @@ type bench struct {
 	socket string
 }
 
-func newBench(ctx context.Context) (*bench, error) {
+func newBench(ctx context.Context, o sshdtest.Options) (*bench, error) {
 	dir, err := os.MkdirTemp("/tmp", "bb")
 	if err != nil {
 		return nil, err
 	}
 	b := &bench{t: &fixture{ctx: ctx}, dir: dir, bivy: filepath.Join(dir, "bivy")}
-	if err := b.open(ctx); err != nil {
+	if err := b.open(ctx, o); err != nil {
 		b.close()
 		return nil, err
 	}
@@ -44,12 +44,13 @@ func newBench(ctx context.Context) (*bench, error) {
 }
 
 // open builds bivy, starts the server and logs in.
-func (b *bench) open(ctx context.Context) error {
+func (b *bench) open(ctx context.Context, o sshdtest.Options) error {
+	o.LoginShell = "sh"
 	build := proc.Spec{Args: []string{"go", "build", "-trimpath", "-o", b.bivy, "bivy/cmd/bivy"}, Env: append(os.Environ(), "CGO_ENABLED=0")}
 	if err := b.must(ctx, build); err != nil {
 		return err
 	}
-	if err := b.t.run(func() { b.server = sshdtest.Start(b.t, sshdtest.Options{LoginShell: "sh"}) }); err != nil {
+	if err := b.t.run(func() { b.server = sshdtest.Start(b.t, o) }); err != nil {
 		return err
 	}
 	for _, name := range []string{"home", "b"} {

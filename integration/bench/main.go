@@ -2,7 +2,7 @@
 // of each figure in one run on one machine, in turn, as medians. Only the
 // ratios and differences mean something; the goals are those of the README.
 //
-//	go run ./integration/bench [--json] [--only exec,start,tree,stream] [--calls 100] [--rounds 3] [--mib 1024]
+//	go run ./integration/bench [--json] [--only exec,start,tree,stream,crowd] [--calls 100] [--rounds 3] [--mib 1024] [--crowd 500]
 //
 // It starts a real sshd of its own on 127.0.0.1, whose account has no rc
 // files, and builds bivy. It needs git, ssh, sshd and about 2 GB of /tmp.
@@ -19,6 +19,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"bivy/integration/sshdtest"
 )
 
 // options are the flags.
@@ -28,15 +30,17 @@ type options struct {
 	Calls  int
 	Rounds int
 	MiB    int
+	Crowd  int
 }
 
 func main() {
 	var o options
 	flag.BoolVar(&o.JSON, "json", false, "print one JSON object")
-	flag.StringVar(&o.Only, "only", "exec,start,tree,stream", "which figures, by comma")
+	flag.StringVar(&o.Only, "only", "exec,start,tree,stream,crowd", "which figures, by comma")
 	flag.IntVar(&o.Calls, "calls", 100, "how often the short commands run")
 	flag.IntVar(&o.Rounds, "rounds", 3, "how often the long ones run")
 	flag.IntVar(&o.MiB, "mib", 1024, "size of the stream in MiB")
+	flag.IntVar(&o.Crowd, "crowd", 500, "how many commands of a crowd")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, o, os.Stdout)
@@ -58,19 +62,20 @@ var measures = []measure{
 	{"exec", measureExec},
 	{"stream", measureStream},
 	{"tree", measureTree},
+	{"crowd", measureCrowd},
 }
 
 func run(ctx context.Context, o options, out io.Writer) error {
 	only := strings.Split(o.Only, ",")
 	for _, name := range only {
 		if !slices.ContainsFunc(measures, func(m measure) bool { return m.name == name }) {
-			return fmt.Errorf("--only %s: there are exec, start, tree and stream", name)
+			return fmt.Errorf("--only %s: there are exec, start, tree, stream and crowd", name)
 		}
 	}
-	if o.Calls < 1 || o.Rounds < 1 || o.MiB < 1 {
-		return fmt.Errorf("--calls %d --rounds %d --mib %d: each must be at least 1", o.Calls, o.Rounds, o.MiB)
+	if o.Calls < 1 || o.Rounds < 1 || o.MiB < 1 || o.Crowd < 1 {
+		return fmt.Errorf("--calls %d --rounds %d --mib %d --crowd %d: each must be at least 1", o.Calls, o.Rounds, o.MiB, o.Crowd)
 	}
-	b, err := newBench(ctx)
+	b, err := newBench(ctx, sshdtest.Options{})
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ import (
 
 	"bivy/exec/proc"
 	"bivy/integration/sandbox"
+	"bivy/internal/leak"
 )
 
 // box is a sandbox host and what the real ssh needs to speak to it.
@@ -54,7 +55,7 @@ func newBox(t *testing.T, cfg sandbox.Config) *box {
 		t.Fatal(err)
 	}
 	b.env = []string{
-		"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "SHELL=/bin/sh", "TERM=vt220",
+		"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "SHELL=/bin/sh", "TERM=vt220", leak.Mark(),
 		// With -race a program sleeps for a second before it exits.
 		"GORACE=atexit_sleep_ms=0",
 		configVariable + "=" + string(text),

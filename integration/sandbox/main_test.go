@@ -12,6 +12,7 @@ import (
 
 	"bivy/exec/proc"
 	"bivy/integration/sandbox"
+	"bivy/internal/leak"
 )
 
 // configVariable makes the test binary the host: it holds the Config as JSON.
@@ -22,7 +23,7 @@ func TestMain(m *testing.M) {
 	if text, ok := os.LookupEnv(configVariable); ok {
 		os.Exit(serve(text))
 	}
-	os.Exit(m.Run())
+	leak.Main(m)
 }
 
 // serve is what a ProxyCommand does.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"testing"
 
 	"bivy/exec/proc"
+	"bivy/internal/leak"
 )
 
 // marker is a variable in the environment of every session, and so of all that
@@ -70,7 +72,7 @@ func makeKey(ctx context.Context, path string) error {
 // writeServerConfig writes sshd_config for one port. In that file the first
 // value of a keyword wins.
 func (s *Server) writeServerConfig(port int, o Options) error {
-	wrapper, err := writeWrapper(s.Dir, s.Home, o)
+	wrapper, err := s.writeWrapper(o)
 	if err != nil {
 		return err
 	}
@@ -79,7 +81,7 @@ func (s *Server) writeServerConfig(port int, o Options) error {
 		extra, matches = extra[:i], extra[i:]
 	}
 	lines := []string{
-		"SetEnv HOME=" + s.path("empty") + " " + marker + "=" + s.Dir,
+		"SetEnv HOME=" + s.path("empty") + " " + marker + "=" + s.Dir + " " + leak.Mark(),
 		"ForceCommand exec " + wrapper,
 		"Port " + strconv.Itoa(port),
 		"ListenAddress 127.0.0.1",
@@ -88,6 +90,9 @@ func (s *Server) writeServerConfig(port int, o Options) error {
 	}
 	if o.MaxSessions > 0 {
 		lines = append(lines, "MaxSessions "+strconv.Itoa(o.MaxSessions))
+	}
+	if o.MaxStartups != "" {
+		lines = append(lines, "MaxStartups "+o.MaxStartups)
 	}
 	lines = append(lines, extra...)
 	lines = append(lines,
@@ -110,6 +115,7 @@ func (s *Server) writeServerConfig(port int, o Options) error {
 	}
 	lines = append(lines, matches...)
 	s.serverConf = s.path("sshd_config")
+	s.daemon = s.openSSH()
 	return os.WriteFile(s.serverConf, []byte(strings.Join(lines, "\n")+"\n"), 0o600)
 }
 
@@ -149,6 +155,19 @@ func (s *Server) HostBlock(t testing.TB, name string, lines ...string) {
 	if err := appendFile(s.ConfigFile, s.hostBlock(name, lines...)); err != nil {
 		t.Fatalf("add the host %s: %v", name, err)
 	}
+}
+
+// HostAt is HostBlock for a way to this server that leads through addr,
+// HOST:PORT, such as a link of integration/link.
+func (s *Server) HostAt(t testing.TB, name, addr string, lines ...string) {
+	t.Helper()
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		t.Fatalf("add the host %s: %v", name, err)
+	}
+	// The server's key is known by the server's own address.
+	alias := fmt.Sprintf("HostKeyAlias [127.0.0.1]:%d", s.Port)
+	s.HostBlock(t, name, append([]string{"HostName " + host, "Port " + port, alias}, lines...)...)
 }
 
 func (s *Server) hostBlock(name string, lines ...string) string {

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -38,17 +39,16 @@ type listener struct {
 
 // startAnywhere starts sshd on a free port. sshd cannot choose one itself, so
 // a port that somebody else takes meanwhile is no failure.
-func (s *Server) startAnywhere(ctx context.Context, o Options) error {
+func (s *Server) startAnywhere(ctx context.Context, configure func(*Server, int) error) error {
 	for range 10 {
 		port, err := freePort()
 		if err != nil {
 			return err
 		}
-		if err := s.writeServerConfig(port, o); err != nil {
+		if err := configure(s, port); err != nil {
 			return err
 		}
 		s.Port, s.Addr = port, fmt.Sprintf("127.0.0.1:%d", port)
-		o.RC = "" // it has been written, and files of a given Home stay
 		err = s.startListener(ctx)
 		if errors.Is(err, errPortTaken) {
 			continue
@@ -77,10 +77,15 @@ func (s *Server) startListener(ctx context.Context) error {
 	before := len(s.readLog())
 	// The end of sshd is Stop's, not that of the context of whoever starts it.
 	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	p, err := proc.Start(own, proc.Spec{
-		Args:      []string{s.sshd, "-D", "-f", s.serverConf, "-E", s.LogFile},
-		Isolation: proc.Session,
-	})
+	spec, log, err := s.daemon.spec(s)
+	if log != nil {
+		defer log.Close() //nolint:errcheck // the server has its own
+	}
+	if err != nil {
+		cancel()
+		return err
+	}
+	p, err := proc.Start(own, spec)
 	if err != nil {
 		cancel()
 		return err
@@ -119,7 +124,7 @@ func (s *Server) waitReady(ctx context.Context, l *listener, before int) error {
 			return errPortTaken
 		case ended:
 			return fmt.Errorf("sshd ended at once: %s", log)
-		case strings.Contains(log, "Server listening on 127.0.0.1 port"):
+		case strings.Contains(log, s.daemon.ready):
 			return nil
 		}
 	}
@@ -128,6 +133,9 @@ func (s *Server) waitReady(ctx context.Context, l *listener, before int) error {
 // check has sshd read its configuration, and makes the directory that it wants
 // to have when it runs as root.
 func (s *Server) check(ctx context.Context) error {
+	if s.serverConf == "" {
+		return nil // dropbear has none
+	}
 	var out bytes.Buffer
 	exit, err := proc.Run(ctx, proc.Spec{
 		Args: []string{s.sshd, "-t", "-f", s.serverConf}, Stdout: &out, Stderr: &out,
@@ -187,11 +195,14 @@ func (s *Server) connections(table processTable) []int {
 		pids = table.children(s.listener.process.Pid())
 	}
 	for _, pid := range table.alive(s.roots) {
-		if strings.HasPrefix(table[pid].program, "sshd") {
+		if strings.HasPrefix(table[pid].program, s.daemon.program) {
 			pids = append(pids, pid)
 		}
 	}
-	return pids
+	slices.Sort(pids)
+	pids = slices.Compact(pids)
+	// The unprivileged half of a connection may be among the roots as well.
+	return slices.DeleteFunc(slices.Clone(pids), func(pid int) bool { return slices.Contains(pids, table[pid].parent) })
 }
 
 // KillConnections ends every connection with SIGKILL, as a crash of the host
@@ -201,15 +212,7 @@ func (s *Server) KillConnections() {
 	defer s.mu.Unlock()
 	table := processes()
 	for _, pid := range s.connections(table) {
-		halves := []int{pid}
-		// Of an account other than root, sshd's unprivileged half, a child of
-		// the same program, holds the socket.
-		for _, child := range table.children(pid) {
-			if table[child].program == table[pid].program {
-				halves = append(halves, child)
-			}
-		}
-		for _, half := range halves {
+		for _, half := range table.halves(pid) {
 			// The commands lose their parent: Stop finds them by this.
 			s.roots = append(s.roots, table.identities(table.children(half)...)...)
 			_ = signalPID(half, killSignal)

@@ -24,9 +24,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"sync"
 	"testing"
+	"time"
 )
 
 // Options chooses how a server behaves. The zero value is a server with
@@ -49,6 +49,19 @@ type Options struct {
 	// SetEnv and ForceCommand, which the fixture needs for itself. Everything
 	// from a Match line on goes to the end of the file.
 	Extra []string
+	// MaxStartups is sshd_config's: START:RATE:FULL connections that have not
+	// logged in.
+	MaxStartups string
+	// StartDelay is how long a session waits before its login shell starts.
+	// HoldSessions is for those who must do something meanwhile.
+	StartDelay time.Duration
+	// Programs, when set, are all that sessions have on PATH, such as
+	// POSIXPrograms and BusyboxPrograms; the login shell must then be one of
+	// POSIX. Absolute paths such as /bin/sh are not changed by it.
+	Programs []string
+	// Sh, when set, is a program of a shell that stands in the place of /bin/sh
+	// on the host. Only root can have that; the test is skipped where not.
+	Sh string
 	// Home is the HOME of sessions, where they also start. Empty means a
 	// fresh directory.
 	Home string
@@ -73,6 +86,9 @@ type Server struct {
 	LogFile string
 
 	sshd       string
+	daemon     daemon
+	shell      string // what stands in the place of /bin/sh
+	wrapper    string
 	serverConf string
 	account    string
 
@@ -95,13 +111,24 @@ func Start(t testing.TB, o Options) *Server {
 		// A laptop without openssh-server still runs all other tests.
 		t.Skip("sshd is not installed; BIVY_REQUIRE_SSHD=1 makes this a failure")
 	}
+	shell := requireMount(t, o.Sh)
+	return start(t, o, func(s *Server, port int) error {
+		s.sshd, s.shell = sshd, shell
+		return s.writeServerConfig(port, o)
+	})
+}
+
+// start makes a server of any kind; configure writes what it needs to listen
+// on a port.
+func start(t testing.TB, o Options, configure func(*Server, int) error) *Server {
+	t.Helper()
 	// t.TempDir has the test's name in its path, which leaves no room for the
 	// path of a socket.
 	dir, err := os.MkdirTemp("", "sshd") //nolint:usetesting // see above
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Server{sshd: sshd, Dir: dir, LogFile: filepath.Join(dir, "sshd.log")}
+	s := &Server{Dir: dir, LogFile: filepath.Join(dir, "sshd.log")}
 	t.Cleanup(func() {
 		s.Stop()
 		if t.Failed() {
@@ -112,7 +139,7 @@ func Start(t testing.TB, o Options) *Server {
 	if err := s.prepare(t.Context(), o); err != nil {
 		t.Fatalf("prepare sshd: %v", err)
 	}
-	if err := s.startAnywhere(t.Context(), o); err != nil {
+	if err := s.startAnywhere(t.Context(), configure); err != nil {
 		t.Fatalf("start sshd: %v", err)
 	}
 	if err := s.writeClientConfig(); err != nil {
@@ -131,16 +158,12 @@ func (s *Server) Log(t testing.TB) string {
 	return string(b)
 }
 
-// accepted is sshd's line for a login. "Accepted key …" is another one: a key
-// that would do, before the client has proved to have it.
-var accepted = regexp.MustCompile(`(?m)^Accepted \S+ for `)
-
 // Logins counts the logins that sshd has accepted so far. sshd writes that
 // line before it opens the first session, so a client that has run a command
 // is counted.
 func (s *Server) Logins(t testing.TB) int {
 	t.Helper()
-	return len(accepted.FindAllString(s.Log(t), -1))
+	return len(s.daemon.accepted.FindAllString(s.Log(t), -1))
 }
 
 // NewKey makes a private key that the server does not accept, and returns its

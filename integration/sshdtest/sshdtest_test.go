@@ -131,7 +131,7 @@ func TestEnvironmentIsThatOfAFreshSession(t *testing.T) {
 		name, _, _ := strings.Cut(line, "=")
 		names = append(names, name)
 	}
-	known := "BIVY_SSHDTEST HOME LOGNAME MAIL PATH PWD SHELL SSH_CLIENT SSH_CONNECTION USER _ OLDPWD SHLVL"
+	known := "BIVY_SSHDTEST BIVY_TEST_RUN HOME LOGNAME MAIL PATH PWD SHELL SSH_CLIENT SSH_CONNECTION USER _ OLDPWD SHLVL"
 	for _, name := range names {
 		if !strings.Contains(" "+known+" ", " "+name+" ") {
 			t.Errorf("sessions have the unexpected variable %s", name)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 )
 
@@ -13,19 +14,35 @@ import (
 var wrapperScript string
 
 // writeWrapper writes the forced command of a server and returns its path.
-func writeWrapper(dir, home string, o Options) (string, error) {
-	shell, err := loginShell(dir, o.LoginShell)
+func (s *Server) writeWrapper(o Options) (string, error) {
+	if s.wrapper != "" {
+		return s.wrapper, nil // it has been written, and files of a given Home stay
+	}
+	shell, err := loginShell(s.Dir, o.LoginShell)
 	if err != nil {
 		return "", err
 	}
-	if err := writeRC(home, shell, o.RC); err != nil {
+	programs, err := linkPrograms(s.Dir, o.Programs)
+	if err != nil {
 		return "", err
 	}
+	if programs != "" {
+		// /etc/profile sets PATH for logins; what follows it is ours.
+		o.RC = "PATH=" + quote(programs) + "; export PATH\n" + o.RC
+	}
+	if err := writeRC(s.Home, shell, o.RC); err != nil {
+		return "", err
+	}
+	delay := ""
+	if o.StartDelay > 0 {
+		delay = strconv.FormatFloat(o.StartDelay.Seconds(), 'f', -1, 64)
+	}
 	text := strings.NewReplacer(
-		"@HOME@", quote(home), "@SHELL@", quote(shell), "@FORCED@", quote(o.ForceCommand),
+		"@HOME@", quote(s.Home), "@SHELL@", quote(shell), "@FORCED@", quote(o.ForceCommand),
+		"@DELAY@", quote(delay), "@PROGRAMS@", quote(programs), "@SERVER@", quote(s.Dir),
 	).Replace(wrapperScript)
-	path := filepath.Join(dir, "session")
-	return path, os.WriteFile(path, []byte(text), 0o700) //nolint:gosec // it is a program
+	s.wrapper = s.path("session")
+	return s.wrapper, os.WriteFile(s.wrapper, []byte(text), 0o700) //nolint:gosec // it is a program
 }
 
 // loginShell returns the path of the emulated shell. The form "busybox ash",

@@ -4,16 +4,28 @@
 # in exec, so that sshd's child is that shell itself, with sshd's pipes or pty,
 # and no process stands between.
 #
-# The three names below are filled in, quoted, by wrapper.go.
+# The names below are filled in, quoted, by wrapper.go.
 HOME=@HOME@
 SHELL=@SHELL@
 FORCED=@FORCED@
-export HOME SHELL
+DELAY=@DELAY@
+PROGRAMS=@PROGRAMS@
+SERVER=@SERVER@
+# The test holds sessions, to do something before their command starts.
+if [ -e "$SERVER/hold" ]; then
+	: >"$SERVER/held-$$"
+	while [ -e "$SERVER/hold" ]; do sleep 0.02; done
+	rm -f "$SERVER/held-$$"
+fi
+[ -z "$DELAY" ] || sleep "$DELAY"
+[ -z "$PROGRAMS" ] || PATH=$PROGRAMS
+export HOME SHELL PATH
 cd "$HOME" || exit 1
 # The account's own shell, which sshd used to start this script, counted itself
 # in SHLVL. bash reads ~/.bashrc for `ssh host cmd` only at level 1.
 # cd and that shell leave OLDPWD, PWD and _, which a fresh session lacks.
 unset SHLVL OLDPWD PWD _
+unset DELAY PROGRAMS SERVER
 if [ -n "$FORCED" ]; then
 	# As with sshd's own ForceCommand, SSH_ORIGINAL_COMMAND stays visible.
 	set -- -c "$FORCED"
