@@ -66,7 +66,8 @@ type refusals struct {
 	pause time.Duration
 	began time.Time
 	until time.Time // the end of the budget
-	most  int       // sessions seen running meanwhile, at most
+	ran   int       // commands seen running meanwhile, at most
+	given int       // sessions that others may have had meanwhile, at most
 	asked bool      // for the guardian's session
 }
 
@@ -84,16 +85,20 @@ func (l *Lease) Refused(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.most = max(r.most, seen.running)
+	l.refusal()
+	r.ran = max(r.ran, seen.running)
+	if r.count > 1 { // those who began with us have had their answer, too
+		r.given = max(r.given, seen.given)
+	}
 	if l.outOf(ctx, seen) {
-		r.count, r.most, r.pause = 0, 0, firstRefusal
+		r.count, r.ran, r.given, r.pause = 0, 0, 0, firstRefusal
 		l.Release()
 		return l.acquire(ctx, r.until)
 	}
 	pause := r.pause*4/5 + rand.N(r.pause*2/5) //nolint:gosec // spreads load, hides nothing
 	if now.Add(pause).After(r.until) {
 		return &BusyError{
-			Host: l.Host(), Waited: now.Sub(r.began), Sessions: max(r.most, seen.running),
+			Host: l.Host(), Waited: now.Sub(r.began), Sessions: r.ran,
 			Refused: true, Busy: seen.running, Unended: seen.unended,
 		}
 	}
@@ -104,8 +109,10 @@ func (l *Lease) Refused(ctx context.Context) error {
 }
 
 // outOf reports whether the sessions that others have are all that the host
-// gives, and remembers their number when it was not known. The most of three
-// looks counts, since a session may just have begun or ended.
+// gives, and remembers their number when it was not known. A session that was
+// given may not have begun to run, or just have ended: so the most of several
+// looks counts, and every lease that was not refused. A number that is too
+// high is found out; one that is too low would slow all down.
 func (l *Lease) outOf(ctx context.Context, seen crowd) bool {
 	m, r := l.masters, &l.refused
 	limit, learned := m.limit(l.id)
@@ -115,11 +122,11 @@ func (l *Lease) outOf(ctx context.Context, seen crowd) bool {
 	if r.count < enoughRefusals {
 		return false
 	}
-	if r.most > 0 && !seen.unended {
-		m.learn(ctx, l.id, r.most)
+	if r.ran > 0 && !seen.unended {
+		m.learn(ctx, l.id, max(r.given, r.ran))
 		return true
 	}
-	if r.most == 0 && !r.asked && l.ride == "" {
+	if r.ran == 0 && !r.asked && l.ride == "" {
 		r.asked = true
 		m.YieldGuardian(ctx, l.id)
 	}

@@ -7,11 +7,12 @@
 // terminal, and ends the master after idle minutes. Everything else is files
 // in one private directory: ID is the control socket of a route, ID.lock is
 // held while somebody logs in, ID.hold by the holder, ID.s0, ID.s1, … are the
-// session leases, ID.queue is the line of those who want one, ID.limit how many the
-// host gives, ID.json describes the master, ID.log keeps its last words and
-// ID.fail the last failed login. IDb is the second master of a route, with files
-// of the same kinds; IDu names those of sessions over the user's own. Locks are kernel locks (flock), so a
-// crash frees them; lock files are never deleted.
+// session leases (note says what is in them), ID.queue is the line of those who
+// want one, ID.limit how many the host gives, ID.json describes the master,
+// ID.log keeps its last words and ID.fail the last failed login. IDb is the
+// second master of a route, with files of the same kinds; IDu names those of
+// sessions over the user's own. Locks are kernel locks (flock), so a crash
+// frees them; lock files are never deleted.
 package mux
 
 import (

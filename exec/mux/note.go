@@ -14,14 +14,16 @@ const unendedLife = time.Minute
 // note is what the file of a session's lock says, in lines:
 //
 //	run       the host gave a session; the end of its command is not certain
+//	refused   the host gave none yet
 //	lost N    the end of an earlier command was not seen, as was noticed at
 //	          N, in seconds since 1970
 //
 // It is written under the lock. One that says run without being locked is of
 // a command that may still run, such as that of a killed process.
 type note struct {
-	run  bool
-	lost time.Time
+	run     bool
+	refused bool
+	lost    time.Time
 }
 
 func (n note) unended(now time.Time) bool {
@@ -34,9 +36,12 @@ func (s *slot) read() note {
 	var n note
 	for line := range strings.Lines(string(buf[:size])) {
 		line = strings.TrimSpace(line)
-		if line == "run" {
+		switch at, isLost := strings.CutPrefix(line, "lost "); {
+		case line == "run":
 			n.run = true
-		} else if at, ok := strings.CutPrefix(line, "lost "); ok {
+		case line == "refused":
+			n.refused = true
+		case isLost:
 			if seconds, err := strconv.ParseInt(at, 10, 64); err == nil {
 				n.lost = time.Unix(seconds, 0)
 			}
@@ -55,6 +60,9 @@ func (s *slot) write(n note) {
 	if n.run {
 		text += "run\n"
 	}
+	if n.refused {
+		text += "refused\n"
+	}
 	_, _ = s.file.WriteAt([]byte(text), 0)
 	_ = s.file.Truncate(int64(len(text)))
 }
@@ -63,12 +71,12 @@ func (s *slot) write(n note) {
 // for us, who have it now.
 func (s *slot) inherit(now time.Time) note {
 	old := s.read()
-	n := old
+	n := note{}
 	switch {
 	case old.run:
-		n = note{lost: now}
-	case !old.unended(now):
-		n = note{}
+		n.lost = now
+	case old.unended(now):
+		n.lost = old.lost
 	}
 	if n != old {
 		s.write(n)
@@ -84,20 +92,26 @@ func (l *Lease) Began() {
 	}
 }
 
+// refusal notes that the host gave no session.
+func (l *Lease) refusal() {
+	if l.slot != nil {
+		l.slot.write(note{refused: true, lost: l.slot.read().lost})
+	}
+}
+
 // Over notes that the end of the command is certain. A lease that is given
 // back without it leaves a command that may still run, and have a session.
 func (l *Lease) Over() {
 	if l.slot != nil {
-		n := l.slot.read()
-		n.run = false
-		l.slot.write(n)
+		l.slot.write(note{lost: l.slot.read().lost})
 	}
 }
 
 // crowd is what the other leases of a master are doing.
 type crowd struct {
 	held    int  // leases, whether or not their command runs
-	running int  // those to which the host gave a session
+	running int  // those whose command was seen to start, and not to end
+	given   int  // those that may have a session: all that were not refused
 	unended bool // a command whose end nobody saw may have one, too
 }
 
@@ -119,6 +133,9 @@ func (l *Lease) crowd(now time.Time) (crowd, error) {
 			c.held++
 			if n.run {
 				c.running++
+			}
+			if !n.refused {
+				c.given++
 			}
 		} else if n.run {
 			n = one.discover(now)

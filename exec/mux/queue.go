@@ -47,6 +47,7 @@ func (l *Lease) acquire(ctx context.Context, until time.Time) error {
 	defer w.over.Stop()
 	defer w.notice.Stop()
 	defer func() { l.Queue += time.Since(w.began) }()
+	l.id = l.home()
 	queue, err := w.standInLine(ctx)
 	if err != nil {
 		return err
@@ -118,7 +119,8 @@ func (w *waiter) asHead(ctx context.Context) error {
 	defer second.close()
 	poll := time.NewTimer(0)
 	defer poll.Stop()
-	for began := time.Now(); ; {
+	began := time.Now()
+	for asked := began; ; {
 		w.look()
 		if ok, err := w.take(first, w.limit[0]); ok || err != nil {
 			return err
@@ -129,6 +131,14 @@ func (w *waiter) asHead(ctx context.Context) error {
 			}
 		} else if time.Since(began) > secondAfter {
 			w.lease.trySecond(ctx)
+		}
+		if time.Since(asked) > queueNotice {
+			// On a master that is stuck no command ends, and no session
+			// becomes free.
+			if err := w.lease.unstick(ctx); err != nil {
+				return err
+			}
+			asked = time.Now()
 		}
 		poll.Reset(slotPoll + rand.N(slotPoll)) //nolint:gosec // spreads load, hides nothing
 		select {

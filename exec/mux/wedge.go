@@ -79,6 +79,21 @@ func (l *Lease) Replace(ctx context.Context) error {
 	return m.replace(ctx, l.route)
 }
 
+// unstick replaces the master for which the lease stands in line, where that
+// has stopped to answer. One that is not there is nobody's trouble yet.
+func (l *Lease) unstick(ctx context.Context) error {
+	if probe(l.ControlPath()) != listening || greets(ctx, l.ControlPath()) {
+		return nil
+	}
+	if l.ride == "" {
+		return l.Replace(ctx)
+	}
+	if l.Responsive(ctx) || ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return &OwnMasterError{Host: l.Host(), Path: l.ride}
+}
+
 // ready makes sure that the first master of a route works.
 func (m *Masters) ready(ctx context.Context, r route) error {
 	socket := m.dir.socket(r.ID)

@@ -138,6 +138,23 @@ func TestStoppedSecondMasterIsEnded(t *testing.T) {
 	}
 }
 
+func TestStoppedMasterIsReplacedForThoseInLine(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	m := f.masters(t, sessions(1))
+	l, rec := stopped(t, f, m)
+	got, done := leaseIn(t.Context(), m, f.target("gpu1"))
+	eventually(t, "the stopped master ends", func() bool { return !alive(rec.SSH) })
+	l.Release()
+	if err := ends(t, done); err != nil || !got.Responsive(t.Context()) {
+		t.Errorf("after the replacement the next in line gets %v", err)
+	}
+	got.Release()
+	if n := f.Logins(t); n != 2 {
+		t.Errorf("%d logins, want 2", n)
+	}
+}
+
 func TestCancelWhileAMasterIsStopped(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
