@@ -6,6 +6,7 @@ import (
 	"syscall"
 	"testing"
 
+	"bivy/exec/proc"
 	"bivy/integration/sshdtest"
 )
 
@@ -120,6 +121,21 @@ func TestTerminalUntouched(t *testing.T) {
 		w.must(file.Close())
 		if got := w.read(file.Name()); got != "\x1b[?25l\x1b[3" {
 			t.Errorf("the file has %q", got)
+		}
+	})
+}
+
+// TestSizeFollowed: the size travels also where only the output is a terminal.
+func TestSizeFollowed(t *testing.T) {
+	onTerminals(t, func(t *testing.T, w *world) {
+		for _, flag := range []string{"-t", "-it"} {
+			sc := w.onTerminal(w.spec("exec", flag, "--host", "gpu1", "-c",
+				`echo start-$(stty size | tr ' ' x); until test "$(stty size)" = '44 102'; do sleep 0.1; done; echo followed`))
+			sc.answer("start-33x101", "")
+			w.must(proc.Resize(sc.control, proc.Size{Rows: 44, Cols: 102}))
+			if code := sc.wait(); code != 0 || !strings.Contains(sc.text(), "followed") {
+				t.Errorf("%s: code %d, the terminal shows %q", flag, code, sc.text())
+			}
 		}
 	})
 }

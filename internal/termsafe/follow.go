@@ -28,23 +28,10 @@ func (c *csi) number(i int) int {
 	return c.numbers[i]
 }
 
-// linkPart is how far a control string has turned out to be a hyperlink:
-// ESC ] 8 ; parameters ; address, where no address ends it.
-type linkPart uint8
-
-const (
-	noLink linkPart = iota
-	linkNumber
-	linkSemicolon
-	linkParameters
-	linkEnds
-	linkBegins
-)
-
 // Write takes the next bytes of the output. It never fails.
 func (m *Modes) Write(p []byte) (int, error) {
 	for i := 0; i < len(p); i++ {
-		if m.state == ground && m.more == 0 {
+		if m.more == 0 && (m.state == ground || m.state == text && (m.link == noLink || m.link == linkBegins)) {
 			i += printable(p[i:])
 			if i == len(p) {
 				break
@@ -179,21 +166,11 @@ func (m *Modes) endText() {
 
 // inText follows a control string; only hyperlinks last.
 func (m *Modes) inText(c byte) {
-	switch {
-	case c == bel && m.oscOpen:
+	if c == bel && m.oscOpen {
 		m.endText()
-	case m.link == linkNumber && c == '8':
-		m.link = linkSemicolon
-	case m.link == linkSemicolon && c == ';':
-		m.link = linkParameters
-	case m.link == linkParameters && c == ';':
-		m.link = linkEnds
-	case m.link == linkParameters:
-	case m.link == linkEnds, m.link == linkBegins:
-		m.link = linkBegins
-	default:
-		m.link = noLink
+		return
 	}
+	m.link = m.link.next(c)
 }
 
 // inCharset takes what follows ESC and a byte 0x20-0x2F.

@@ -14,7 +14,10 @@ import (
 var safe = regexp.MustCompile(`^(?:[\x20-\x7e\t\n\r\x08]|[\x{a0}-\x{10ffff}]` +
 	`|\x1b\[[0-9]{0,5}(?:[;:][0-9]{0,5})*m` +
 	`|\x1b\[[0-9]{0,5}(?:;[0-9]{0,5})*[A-Hdf]` +
-	`|\x1b\[[012]?[JK])*$`)
+	`|\x1b\]8;;(?:(?:(?i:https?://|mailto:)[!-~]+)?\x1b\\)|\x1b\[[012]?[JK])*$`)
+
+// undone is what a terminal may still hold of what passed: colours.
+var undone = regexp.MustCompile(`^(?:\x1b\[0m)?$`)
 
 // sequences finds what begins with ESC up to its final byte.
 var sequences = regexp.MustCompile(`\x1b\[[^@-~]*[@-~]`)
@@ -30,6 +33,9 @@ func check(t *testing.T, in string) {
 		if len(s) > len("\x1b[m")+64 {
 			t.Errorf("filter(%q) let a sequence of %d bytes pass", in, len(s))
 		}
+	}
+	if rest := watch(out).Undo(); !undone.Match(rest) {
+		t.Errorf("filter(%q) = %q, which leaves on what %q takes back", in, out, rest)
 	}
 	if again := filter(t, out); again != out {
 		t.Errorf("filter(%q) = %q, filtered again %q", in, out, again)
@@ -57,6 +63,7 @@ func FuzzWriter(f *testing.F) {
 	for _, s := range []string{
 		"plain\r\n", "\x1b[1;31mred\x1b[0m", "\x1b]52;c;eA==\a", "\x1bPtmux;\x1b\x1b]0;x\a\x1b\\",
 		"\x1b[?1049h\x1b[6n", "\xc2\x1b[c\x9b", "\u009b31m\x9b", "\x1b[38:2::1:2:3m", "\xf0\x9f\x98\x80\xf0\x9f",
+		"\x1b]8;;https://a/\x1b\\x\x1b]8;;\a", "\x1b]8;id=1;MAILTO:a\ax\x1b]8;;javascript:1\ay",
 		"\x1b[" + strings.Repeat("1;", 33) + "m", "\x1b[3J\x1b[99999C", "12345678\x1f\x7f\x80 1234567\x1b[K",
 	} {
 		f.Add(s)
@@ -98,6 +105,7 @@ func TestWriterRandom(t *testing.T) {
 	words := []string{
 		"\x1b", "\x1b[", "\x1b]", "\x1bP", "\x1b\\", "[", "]", "\\", "0", "31", ";", ":", "?", "!", " ", "m", "H", "J", "K", "c", "n", "h",
 		"\a", "\n", "\r", "\x18", "\x7f", "\xc2", "\x9b", "\xe2\x82", "\xac", "\xff", "ü", "abcdefgh", "\x1b[1m", "\x1b[999999m",
+		"\x1b]8;", ";", "http://a", "8;;", "\x1b]8;;https://b\a", "\x1b]8;;\x1b\\",
 	}
 	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // a repeatable test, not a secret
 	for range 2000 {

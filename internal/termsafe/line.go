@@ -102,7 +102,7 @@ func sequenceIn(s string) int {
 	seq.begin()
 	for i := 1; i < len(s); i++ {
 		switch seq.next(s[i]) {
-		case kept, dropped:
+		case kept, dropped, linked:
 			return i + 1
 		case aborted:
 			return i

@@ -94,6 +94,7 @@ const (
 	inside  verdict = iota // the byte belongs to the sequence, which goes on
 	dropped                // the byte ends a sequence that is not allowed
 	kept                   // the byte ends an allowed sequence, see bytes
+	linked                 // the byte ends what may be a hyperlink, see link
 	aborted                // the sequence ended before this byte, which is not part of it
 )
 
@@ -105,10 +106,18 @@ type sequence struct {
 	n   int
 	// long is set where raw did not hold all of it.
 	long bool
+	// link is what a control string may be, also behind an ESC that may
+	// begin its end; it then waits for the \.
+	link hyperlink
 }
 
 // begin starts a sequence; the ESC itself has been seen.
-func (s *sequence) begin() { s.state = escape }
+func (s *sequence) begin() {
+	if s.state != text {
+		s.link.part = noLink
+	}
+	s.state = escape
+}
 
 // bytes is the sequence that next called kept, valid until the next begin.
 func (s *sequence) bytes() []byte { return s.raw[:s.n] }
@@ -141,16 +150,34 @@ func (s *sequence) next(c byte) verdict {
 		return s.end(dropped)
 	}
 	switch c {
+	case '\\':
+		if s.link.part != noLink {
+			return s.end(linked)
+		}
 	case '[':
+		s.link.part = noLink
 		s.state, s.long = control, false
 		s.n = copy(s.raw[:], "\x1b[")
 		return inside
 	case ']', 'P', 'X', '^', '_', 'k':
 		// ESC k is the title string of screen(1) and its kin.
 		s.state = text
+		s.link.part = noLink
+		if c == ']' {
+			s.link.begin()
+		}
 		return inside
 	}
 	return s.end(dropped)
+}
+
+// skip returns a length up to which p is within a control string and says
+// nothing: a string may be the whole output.
+func (s *sequence) skip(p []byte) int {
+	if s.state == text && (s.link.part == noLink || s.link.odd) {
+		return printable(p)
+	}
+	return 0
 }
 
 // nextText passes over a control string. BEL ends it, as in xterm; so does
@@ -160,10 +187,14 @@ func (s *sequence) next(c byte) verdict {
 func (s *sequence) nextText(c byte) verdict {
 	switch c {
 	case bel:
+		if s.link.part != noLink {
+			return s.end(linked)
+		}
 		return s.end(dropped)
 	case '\n', '\r':
 		return s.end(aborted)
 	}
+	s.link.give(c)
 	return inside
 }
 

@@ -8,10 +8,12 @@
 //   - text: printable ASCII and valid UTF-8 from U+00A0 on; TAB, LF, CR and BS;
 //   - ESC [ … m: colours and attributes, numbers separated by ; or : ;
 //   - ESC [ … A to H, d, f: cursor movement, numbers separated by ; ;
+//   - hyperlinks (ESC ] 8) to http, https and mailto, without parameters and
+//     with an address of at most 2000 printable ASCII bytes; each is ended;
 //   - ESC [ J and ESC [ K, with nothing or one of 0, 1, 2: erase on the screen.
 //
 // A number has at most five digits and a sequence at most 64 bytes between
-// ESC [ and its last one. So these go, among others: control strings (OSC,
+// ESC [ and its last one. So these go, among others: other control strings (OSC,
 // DCS, APC, PM, SOS, screen's ESC k) with all they contain, private modes
 // (ESC [ ? …), queries, reports and window operations (ESC [ c, n, x, t, p),
 // repetition, scrolling, resets, character sets, and every other control
@@ -51,6 +53,8 @@ type Writer struct {
 	// closed is set by Close.
 	closed bool
 	seq    sequence
+	// linked is set while a hyperlink is open.
+	linked bool
 	// part is the beginning of a UTF-8 character.
 	part  [utf8.UTFMax]byte
 	parts int
@@ -72,7 +76,9 @@ func (f *Writer) Write(p []byte) (int, error) {
 	for i := 0; i < len(p) && f.err == nil; {
 		switch {
 		case f.seq.state != ground:
-			i += f.inSequence(p[i])
+			if i += f.seq.skip(p[i:]); i < len(p) {
+				i += f.inSequence(p[i])
+			}
 		case f.parts > 0:
 			i += f.inCharacter(p[i])
 		default:
@@ -101,6 +107,10 @@ func (f *Writer) Close() error {
 	f.closed = true
 	f.seq.state = ground
 	f.broken()
+	if f.linked {
+		f.emit([]byte(linkStart + linkStop))
+		f.linked = false
+	}
 	f.flush()
 	return f.err
 }
@@ -111,11 +121,22 @@ func (f *Writer) inSequence(c byte) int {
 	switch f.seq.next(c) {
 	case kept:
 		f.emit(f.seq.bytes())
+	case linked:
+		f.hyperlink()
 	case aborted:
 		return 0
 	case inside, dropped:
 	}
 	return 1
+}
+
+// hyperlink passes a link that may pass, and the end of one that is open.
+func (f *Writer) hyperlink() {
+	whole, begins := f.seq.link.end()
+	if whole != nil && (begins || f.linked) {
+		f.emit(whole)
+		f.linked = begins
+	}
 }
 
 // inCharacter gives c to the UTF-8 character that an earlier Write began, and

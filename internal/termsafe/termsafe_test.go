@@ -47,7 +47,6 @@ func TestWriter(t *testing.T) {
 		{"title, ESC \\", "a\x1b]2;evil\x1b\\b", "ab"},
 		{"clipboard", "a\x1b]52;c;cm0gLXJmIH4K\ab", "ab"},
 		{"clipboard query", "a\x1b]52;c;?\x1b\\b", "ab"},
-		{"hyperlink", "\x1b]8;;http://evil/\x1b\\good\x1b]8;;\x1b\\", "good"},
 		{"palette", "\x1b]4;1;?\a\x1b]10;?\a\x1b]P1ff0000\a", ""},
 		{"iTerm file", "\x1b]1337;File=name=eA==;inline=0:AAAA\a", ""},
 		{"DCS", "a\x1bP$qm\x1b\\b", "ab"},
