@@ -146,8 +146,6 @@ func TestWhoMayHaveASecondMaster(t *testing.T) {
 	}{
 		"anybody":       {m, true},
 		"no patience":   {f.masters(t, wait(0)), false},
-		"an askpass":    {f.masters(t, oneMaster), false},
-		"no askpass":    {f.masters(t, func(c *Config) { c.Env = append(c.Env[:len(c.Env):len(c.Env)], "SSH_ASKPASS=") }), true},
 		"a long budget": {f.masters(t, wait(time.Hour)), true},
 	} {
 		if got := c.m.mayHaveSecond(id); got != c.want {
