@@ -27,8 +27,8 @@ type verdict struct{ states, why string }
 
 // fault is one row of the table.
 type fault struct {
-	name                    string
-	strike                  func(*tree)
+	name                     string
+	strike                   func(*tree)
 	before, running, exiting verdict
 }
 

@@ -45,6 +45,7 @@ const treeOutput = len("bye\n") + 65536
 // tree is one such command, or another one with its mark.
 type tree struct {
 	w         *world
+	host      string
 	dir, mark string
 	result    string
 	bivy      *running
@@ -56,14 +57,14 @@ type tree struct {
 
 func (w *world) newTree(name string) *tree {
 	w.tb.Helper()
-	t := &tree{w: w, dir: w.remote + "/" + name, mark: strings.ReplaceAll(w.root, "/", "-") + "-" + name, result: w.root + "/" + name + ".json"}
+	t := &tree{w: w, host: "gpu1", dir: w.remote + "/" + name, mark: strings.ReplaceAll(w.root, "/", "-") + "-" + name, result: w.root + "/" + name + ".json"}
 	w.must(os.MkdirAll(t.dir, 0o700))
 	return t
 }
 
 // args are those of a bivy that runs a script with the tree's mark.
 func (t *tree) args(script string, flags ...string) []string {
-	args := append([]string{"exec", "--host", "gpu1", "--result", t.result, "--env", "MARK=" + t.mark, "--env", "DIR=" + t.dir}, flags...)
+	args := append([]string{"exec", "--host", t.host, "--result", t.result, "--env", "MARK=" + t.mark, "--env", "DIR=" + t.dir}, flags...)
 	return append(args, "-c", script)
 }
 
@@ -151,4 +152,10 @@ func (w *world) held() []int {
 		pids = append(pids, pid)
 	}
 	return pids
+}
+
+// gone wants the processes of the command to end within that time.
+func (t *tree) gone(within time.Duration) {
+	t.w.tb.Helper()
+	leak.AwaitNone(t.w.tb, within, t.alive)
 }
