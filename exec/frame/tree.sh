@@ -149,8 +149,11 @@ bivy_end() {
   bivy_self
   bivy_top
   # The order may come before the command is there, and its processes are then
-  # still to come: it is over when the supervisor says so or is gone.
-  while bivy_find 1; [ -z "$B_members$B_over$B_hurry" ] && [ -n "$B_born" ] && kill -0 "$B_top"; do
+  # still to come: it is over when the supervisor says so or is gone, or hangs,
+  # as one does that reports its end to a link that went silent.
+  B_rounds=0
+  while bivy_find 1; [ -z "$B_members$B_over$B_hurry" ] && [ -n "$B_born" ] && [ $B_rounds -lt 100 ] && kill -0 "$B_top"; do
+    B_rounds=$((B_rounds + 1))
     bivy_pause
   done
   [ -z "$B_members" ] || B_found=1
