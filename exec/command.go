@@ -168,6 +168,18 @@ func (e *LostError) Error() string {
 // host: this path with .out and .err.
 func KeptFile(run string) string { return "~/.bivy/kept/" + run }
 
+// CutError says that a command's end is known, and that of its output is lost:
+// the session was cut off before all of it had arrived.
+type CutError struct {
+	Host string
+	// Code is the command's exit status.
+	Code int
+}
+
+func (e *CutError) Error() string {
+	return fmt.Sprintf("the command on %s ended with status %d, but the end of its output was lost with the session", e.Host, e.Code)
+}
+
 // TimeoutError says that a command was ended because its time was over.
 type TimeoutError struct {
 	Host      string

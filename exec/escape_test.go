@@ -215,3 +215,23 @@ func TestKeepWithoutATrouble(t *testing.T) {
 		awaitGone(t, s.mark)
 	})
 }
+
+// A host that was slow may get to the command when its session is long gone;
+// then nobody could end what starts.
+func TestNothingStartsForNobody(t *testing.T) {
+	t.Parallel()
+	eachShell(t, func(t *testing.T, sh shell) {
+		for _, m := range []mode{modeWatch, modeUser} {
+			for _, keep := range []bool{false, true} {
+				canary := filepath.Join(t.TempDir(), "canary")
+				s := sh.start(t, setup{})
+				closeAll(s.link[1:]) // stdout and stderr
+				s.feedAll(commandFrame(Command{Argv: []string{"touch", canary}, Keep: keep}, testID(), m))
+				s.wait()
+				if exists(canary) {
+					t.Errorf("mode %s, keep %v: the command ran", m, keep)
+				}
+			}
+		}
+	})
+}

@@ -24,15 +24,15 @@ func (a *attempt) receipt(exit proc.Exit, lingering bool) (Receipt, error) {
 			noise = a.stderr.noiseText()
 		}
 	}
-	if a.killed {
-		exit.Code = 255
+	if a.killed || exit.Signal != 0 {
+		exit.Code = 255 // ssh's end says nothing of the session's
 	}
 	host := a.lease.Host()
 	e := evidence{
 		marks: m, sshCode: exit.Code, sent: a.sent,
 		canceled: a.canceled != nil, timedOut: a.timedOut,
 	}
-	if a.ended != nil && a.ended.Found || a.obeyed(m) {
+	if a.ended != nil && a.ended.Found && a.ordered || a.obeyed(m) {
 		e.marks.ended = true
 	}
 	if !m.exited {
@@ -119,6 +119,9 @@ func (a *attempt) trouble(r Receipt, e evidence, noise, log, why string) error {
 	host := a.lease.Host()
 	if a.unheard != nil && r.State != Unknown && r.State != TimedOut {
 		return &OutputError{Host: host, Ended: r.State == Canceled, Err: a.unheard}
+	}
+	if m := e.marks; m.exited && !a.allExited() && r.State != TimedOut && r.State != Canceled {
+		return &CutError{Host: host, Code: m.code}
 	}
 	switch r.State {
 	case NeverStarted:

@@ -14,10 +14,11 @@
 bivy_deaf() { trap '' HUP INT QUIT TERM PIPE ALRM USR1 USR2; }
 
 # The marks go to stdout and to stderr, since whatever the login shell's rc
-# files print goes to both. 036 is the ASCII record separator.
+# files print goes to both. 036 is the ASCII record separator. It fails where
+# nobody reads any more.
 bivy_mark() {
-  printf '\036bivy:%s %s\036' "$B_nonce" "$1" >&4
-  printf '\036bivy:%s %s\036' "$B_nonce" "$1" >&5
+  printf '\036bivy:%s %s\036' "$B_nonce" "$1" >&4 &&
+    printf '\036bivy:%s %s\036' "$B_nonce" "$1" >&5
 }
 
 # B_pgid: the supervisor's process group. The command's name in /proc/PID/stat
@@ -124,13 +125,13 @@ bivy_main() {
   # When a terminal's link is lost the kernel tells only us, its leader, and
   # the others when we are gone.
   [ "$B_mode" != tty ] || trap - HUP
+  # A host that was slow may get here when nobody is there any more, who could
+  # end what starts now.
+  bivy_mark "start $$ ${B_pgid:-0} ${B_boot:--}" || exit
   if [ -n "$B_keep" ]; then bivy_keep "$@"; else bivy_run "$@"; fi
 }
 
-bivy_run() {
-  bivy_mark "start $$ ${B_pgid:-0} ${B_boot:--}"
-  bivy_wait "$@" 2>&1 | bivy_report
-}
+bivy_run() { bivy_wait "$@" 2>&1 | bivy_report; }
 
 # For a command that may outlive its link: its output passes through two pipes
 # of ours, so that it never writes to a stream that nobody reads. What cannot be

@@ -18,7 +18,11 @@ func explainCommand(err error, f *failure) bool {
 	var not *exec.NotStartedError
 	var signaled *signalError
 	var output *exec.OutputError
+	var cut *exec.CutError
 	switch {
+	case errors.As(err, &cut):
+		f.Code, f.Class, f.Host = exitLinkLost, "link_lost", cut.Host
+		f.Hint = "the command is over; what it printed here is not all"
 	case errors.Is(err, errOutputClosed), stdoutClosed(err):
 		f.Code, f.Class = exitOutputClosed, "canceled"
 	case errors.As(err, &output):

@@ -8,7 +8,8 @@
 # `trap 'B_hurry=1' USR2` of the caller cuts the grace short, and B_over=1 says
 # that there is nothing to wait for any more.
 #
-# Told by bivy_end: B_found (1 if there was anything), B_members (who is left),
+# Told by bivy_end: B_found (1 if the command itself was there, and not only
+# what it had left behind), B_members (who is left),
 # B_complete (0 where something may have escaped the search).
 
 # B_table: one line "pid ppid pgid sid state born args" for each process. /proc
@@ -129,6 +130,7 @@ bivy_find() {
           ;;
       esac
       [ -n "$B_yes" ] || continue
+      case $B_own in *" $B_ppid "*) B_found=1 ;; esac
       B_in="$B_in$B_pid " B_members="$B_members$B_pid " B_more=1
       case $B_kin in *" $B_pid/$B_birth "*) ;; *) B_kin="$B_kin$B_pid/$B_birth " ;; esac
     done <<E
@@ -156,7 +158,8 @@ bivy_end() {
     B_rounds=$((B_rounds + 1))
     bivy_pause
   done
-  [ -z "$B_members" ] || B_found=1
+  # Nobody knows what it was where the supervisor is gone.
+  [ -z "$B_members" ] || [ -n "$B_born" ] || B_found=1
   # A process of its own tells the time, whatever each look at the table takes.
   # It is our child, so the shell collects it while it waits for the pauses.
   sleep "$B_grace" &
