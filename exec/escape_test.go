@@ -185,10 +185,10 @@ func TestKeepOutlivesTheLink(t *testing.T) {
 			return string(data)
 		}
 		eventually(t, func() string { return read("out") + read("err") }, func() bool {
-			return strings.Contains(read("out"), "last\n") && strings.Contains(read("err"), "woe\n") && strings.Contains(read("out"), "exit 5")
+			return strings.Contains(read("out"), "last\n") && strings.Contains(read("err"), "woe\n") && read("exit") == "5\n"
 		})
-		if !strings.HasPrefix(read("out"), "more\nlast\n") {
-			t.Errorf("kept %q", read("out"))
+		if read("out") != "more\nlast\n" || read("err") != "woe\n" {
+			t.Errorf("kept %q and %q", read("out"), read("err"))
 		}
 		awaitGone(t, s.mark)
 	})

@@ -88,6 +88,10 @@ bivy_report() {
   done
   # Without a status the waiting half was killed, and so is this report.
   [ -n "$B_code" ] || kill -KILL $$
+  if [ -n "$B_keep" ] && [ -e ~/.bivy/kept/"$B_run.out" ]; then
+    echo "$B_code" >~/.bivy/kept/"$B_run.exit" # the link is gone
+    exit "$B_code"
+  fi
   if [ -n "$B_said" ] && [ "$B_code" -gt 128 ]; then bivy_mark "signal $((B_code - 128))"; fi
   [ -z "$B_ended" ] || bivy_mark "ended $B_complete"
   bivy_mark "exit $B_code"

@@ -164,6 +164,7 @@ bivy_end() {
   # It is our child, so the shell collects it while it waits for the pauses.
   sleep "$B_grace" &
   B_clock=$!
+  B_rounds=0
   while [ -n "$B_members" ] && [ -z "$B_hurry" ] && kill -0 "$B_clock"; do
     # What was started meanwhile, by a shell that cleans up, is told as well.
     for B_pid in $B_members; do
@@ -173,13 +174,18 @@ bivy_end() {
       B_told="$B_told$B_pid "
     done
     bivy_pause
+    # Only when somebody is gone, and now and then, is it worth to look at all
+    # processes again: many may be ended at once, and the host be busy.
+    B_rounds=$(((B_rounds + 1) % 5)) B_same=1
+    for B_pid in $B_members; do kill -0 "$B_pid" || B_same=; done
+    [ -z "$B_same" ] || [ "$B_rounds" = 0 ] || continue
     bivy_find
     [ -n "$B_members" ] || bivy_find 1
   done
   kill -KILL "$B_clock"
-  # Whoever is told to go at once may start nothing new; ten rounds are for the
-  # kernel, which takes its time with much memory.
-  for B_round in 1 2 3 4 5 6 7 8 9 10; do
+  # Whoever is told to go at once may start nothing new. The kernel takes its
+  # time with much memory; what is still there after that will stay.
+  for B_rounds in 1 2 3; do
     [ -n "$B_members" ] || break
     kill -KILL $B_members
     bivy_find 1
@@ -230,4 +236,16 @@ bivy_survivors() {
     [ -n "$B_args" ] || B_args=$(exec ps -o comm= -p "$B_pid" 2>/dev/null)
     printf '%s %.200s\n' "$B_pid" "$B_args"
   done
+}
+
+# The command lives on without its link: what it says goes to files from here
+# (bivy_pump in supervisor.sh). A pump that waits for output is told now, since
+# with its next write it would only notice, and lose what it has read.
+bivy_cut() {
+  umask 077
+  mkdir -p ~/.bivy/kept
+  : >>~/.bivy/kept/"$B_run.out" >>~/.bivy/kept/"$B_run.err"
+  bivy_top
+  bivy_own
+  [ -z "$B_pumps" ] || kill -KILL $B_pumps
 }

@@ -127,6 +127,10 @@ bivy_orders() {
 bivy_last() {
   for B_id in $B_runs; do
     eval "B_job=\$B_job_$B_id B_life=\$B_life_$B_id B_keep=\$B_keep_$B_id B_wait=\$B_grace_$B_id"
+    if [ "$B_keep$B_do$B_life" = 1gone0 ]; then
+      eval "B_top=\$B_pid_$B_id"
+      (B_run=$B_id; bivy_cut) </dev/null >/dev/null 3<&- 4>&- &
+    fi
     if [ "$B_keep" = 1 ] || [ -n "$B_job" ]; then continue; fi
     if [ "$B_life" = 0 ] || [ "$B_do" = silent ]; then
       bivy_start 0
