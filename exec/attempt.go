@@ -61,6 +61,7 @@ type attempt struct {
 	timedOut bool
 	canceled error
 	ordered  bool             // it was running when it was told to end
+	unfed    bool             // its input was ended, for want of another way
 	killing  bool             // the command was told to end without a grace
 	unheard  error            // our writer's: output was lost
 	killed   bool             // we ended ssh: its status says nothing

@@ -32,7 +32,7 @@ func (a *attempt) receipt(exit proc.Exit, lingering bool) (Receipt, error) {
 		marks: m, sshCode: exit.Code, sent: a.sent,
 		canceled: a.canceled != nil, timedOut: a.timedOut,
 	}
-	if a.ended != nil && a.ended.Found && a.ordered || a.obeyed(m) {
+	if a.ended != nil && a.ended.Found && a.ordered || a.obeyed(m) || a.unfed && m.exited {
 		e.marks.ended = true
 	}
 	if !m.exited {

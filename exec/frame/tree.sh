@@ -209,6 +209,8 @@ bivy_complete() {
   bivy_table
   while read -r B_pid B_ppid B_pg B_sid B_state B_birth B_cmd; do
     [ "${B_birth:-0}" -ge "$B_born" ] || continue
+    # We are adopted ourselves when the supervisor's waiting half is done.
+    case $B_pid in $$|"$B_self") continue ;; esac
     case $B_state in Z*|X*) continue ;; esac
     case $B_marked$B_kin in *" $B_pid "*|*" $B_pid/$B_birth "*) continue ;; esac
     # Adopted by the first process, or by the user's part of systemd. sshd may

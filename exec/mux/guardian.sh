@@ -18,11 +18,12 @@ bivy_say() { printf '%s %s\n' "$B_nonce" "$1" >&4; }
 
 # Passes the orders on, and then a word that says how they ended. POSIX has no
 # read with a timeout, and mksh runs no trap as long as read waits (the others
-# do). So it is cat that waits for the session's stdin, the timer kills cat, and
-# whoever reads from here never has to be interrupted. A background command has
+# do). So it is dd that waits for the session's stdin, the timer kills dd, and
+# whoever reads from here never has to be interrupted. With bs it passes on at
+# once what it got, and the boot needs it anyway. A background command has
 # /dev/null as stdin unless it is told otherwise.
 bivy_relay() {
-  cat <&3 &
+  dd bs=4096 <&3 &
   echo "cat $! - - - ."
   wait $!
   # The first newline ends a line that was cut.
