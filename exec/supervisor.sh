@@ -88,8 +88,8 @@ bivy_report() {
   done
   # Without a status the waiting half was killed, and so is this report.
   [ -n "$B_code" ] || kill -KILL $$
-  if [ -n "$B_keep" ] && [ -e ~/.bivy/kept/"$B_run.out" ]; then
-    echo "$B_code" >~/.bivy/kept/"$B_run.exit" # the link is gone
+  if [ -n "$B_keep" ] && [ -e "$HOME/.bivy/kept/$B_run.out" ]; then
+    echo "$B_code" >"$HOME/.bivy/kept/$B_run.exit" # the link is gone
     exit "$B_code"
   fi
   if [ -n "$B_said" ] && [ "$B_code" -gt 128 ]; then bivy_mark "signal $((B_code - 128))"; fi
@@ -151,9 +151,9 @@ bivy_pump() {
   B_code=$?
   # One that was killed has nothing to keep, unless the watcher did it, which
   # makes the files first.
-  [ "$B_code" != 0 ] || return
-  [ "$B_code" -lt 128 ] || [ -e ~/.bivy/kept/"$B_run.$2" ] || return
+  [ "$B_code" != 0 ] && [ -n "$HOME" ] || return
+  [ "$B_code" -lt 128 ] || [ -e "$HOME/.bivy/kept/$B_run.$2" ] || return
   umask 077
-  mkdir -p ~/.bivy/kept
-  exec cat >>~/.bivy/kept/"$B_run.$2"
+  mkdir -p "$HOME/.bivy/kept"
+  exec cat >>"$HOME/.bivy/kept/$B_run.$2"
 }

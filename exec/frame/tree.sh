@@ -244,9 +244,10 @@ bivy_survivors() {
 # (bivy_pump in supervisor.sh). A pump that waits for output is told now, since
 # with its next write it would only notice, and lose what it has read.
 bivy_cut() {
+  [ -n "$HOME" ] || return
   umask 077
-  mkdir -p ~/.bivy/kept
-  : >>~/.bivy/kept/"$B_run.out" >>~/.bivy/kept/"$B_run.err"
+  mkdir -p "$HOME/.bivy/kept"
+  : >>"$HOME/.bivy/kept/$B_run.out" >>"$HOME/.bivy/kept/$B_run.err"
   bivy_top
   bivy_own
   [ -z "$B_pumps" ] || kill -KILL $B_pumps
