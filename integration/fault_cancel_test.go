@@ -62,7 +62,7 @@ func ownProcesses(t *testing.T) bool {
 	}
 	dir := t.TempDir()
 	script := "#!/bin/sh\nexec " + strings.Join(own, " ") + " " + sshd + " \"$@\"\n"
-	if err := os.WriteFile(dir+"/sshd", []byte(script), 0o700); err != nil { //nolint:gosec // it is a program
+	if err := os.WriteFile(dir+"/sshd", []byte(script), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
@@ -112,8 +112,8 @@ func (w *world) cancelAll(name string, alone bool, ways []cancel) {
 		if got.code != code || o.log() != "term\n" {
 			w.tb.Errorf("%s gives %v; the command's log: %q", o.what, got, o.log())
 		}
-		w.wantReceipt(o.tree.result, map[string]any{"state": state, "class": state, "code": nil})
-		receipt := w.receipt(o.tree.result)
+		w.wantReceipt(o.result, map[string]any{"state": state, "class": state, "code": nil})
+		receipt := w.receipt(o.result)
 		if list, ok := receipt["survivors"].([]any); !ok || len(list) != 0 {
 			w.tb.Errorf("%s: survivors are %v", o.what, receipt["survivors"])
 		}

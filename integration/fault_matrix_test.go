@@ -40,10 +40,13 @@ func local(role sshdtest.LocalRole) func(*tree) {
 		if role == sshdtest.Session { // the guardian has one, too
 			list = slices.DeleteFunc(list, func(p leak.Process) bool { return p.Parent != t.bivy.process.Pid() })
 		}
-		if len(list) != 1 {
-			t.w.tb.Fatalf("want one process to kill, have:\n%s", leak.List(list))
+		// One that is about to end may have done so by now.
+		if len(list) != 1 && role != sshdtest.Session {
+			t.w.tb.Errorf("want one process to kill, have:\n%s", leak.List(list))
 		}
-		t.w.must(syscall.Kill(list[0].PID, syscall.SIGKILL))
+		for _, p := range list {
+			_ = syscall.Kill(p.PID, syscall.SIGKILL)
+		}
 	}
 }
 
@@ -51,7 +54,7 @@ func remote(role sshdtest.Role) func(*tree) {
 	return func(t *tree) {
 		t.w.tb.Helper()
 		if n := t.w.server.Signal(t.w.tb, role, syscall.SIGKILL); n != 1 {
-			t.w.tb.Fatalf("killed %d processes of sshd, want 1", n)
+			t.w.tb.Errorf("killed %d processes of sshd, want 1", n)
 		}
 	}
 }
@@ -98,7 +101,7 @@ func TestFaults(t *testing.T) {
 	t.Parallel()
 	for _, f := range faults {
 		t.Run(f.name, func(t *testing.T) {
-			onSSHD(t, hostOptions{}, func(t *testing.T, w *world) {
+			onSSHD(t, hostOptions{}, func(_ *testing.T, w *world) {
 				w.needProc()
 				for i, moment := range []string{beforeStart, whileRuns, atExit} {
 					v := []verdict{f.before, f.running, f.exiting}[i]
@@ -187,8 +190,12 @@ func (t *tree) judge(what string, v verdict, before string, got result, written 
 		fail("it was started %d times", n)
 	}
 	wantCode := map[string]int{"unknown": 94, "canceled": 96, "exited": 7}[state]
-	if v == silent {
+	cut := state == "exited" && v == lostOrSeen && receipt["class"] == "link_lost"
+	switch {
+	case v == silent:
 		wantCode = 137
+	case cut: // its end is known, and not all of its output
+		wantCode = 94
 	}
 	if wantCode != 0 && got.code != wantCode {
 		fail("the exit code is %d, want %d", got.code, wantCode)
@@ -201,6 +208,9 @@ func (t *tree) judge(what string, v verdict, before string, got result, written 
 	case "exited":
 		if !strings.Contains(log, "ended 7") || receipt["code"] != 7.0 || strings.Contains(log, "term") {
 			fail("it did not exit with 7 by itself")
+		}
+		if cut {
+			break
 		}
 		if written != int64(treeOutput) || receipt["stdout_bytes"] != float64(treeOutput) {
 			fail("%d bytes of its output arrived, want %d", written, treeOutput)

@@ -42,7 +42,7 @@ func TestSurvivor(t *testing.T) {
 	dir := t.TempDir()
 	shell := filepath.Join(dir, "shell")
 	script := fmt.Sprintf("#!/bin/sh\nexec setpriv --reuid %[1]d --regid %[1]d --clear-groups /bin/sh \"$@\"\n", nobody)
-	if err := os.WriteFile(shell, []byte(script), 0o700); err != nil { //nolint:gosec // it is a program
+	if err := os.WriteFile(shell, []byte(script), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	onSSHD(t, hostOptions{Shell: shell}, func(t *testing.T, w *world) {

@@ -59,7 +59,7 @@ func (w *world) newMute(i int, m *mute) *mute {
 
 // follow waits for bivy in the background.
 func (m *mute) follow() {
-	go func() { m.got <- m.tree.bivy.wait() }()
+	go func() { m.got <- m.bivy.wait() }()
 }
 
 // tend brings the link back when it is time for that, and notes the end.
@@ -174,7 +174,7 @@ func (w *world) tendAll(all, running []*mute, began time.Time) map[*mute]time.Du
 	for _, m := range all {
 		if !m.ended {
 			w.tb.Errorf("%s: bivy does not end", m.what)
-			w.must(m.tree.bivy.process.Signal(syscall.SIGKILL))
+			w.must(m.bivy.process.Signal(syscall.SIGKILL))
 		}
 	}
 	return gone
@@ -189,7 +189,7 @@ func (w *world) wasLost(m *mute, gone time.Duration) {
 	if m.end.code != 94 || m.took > keepAlive+late {
 		w.tb.Errorf("%s: bivy gives %v after %s", m.what, m.end, m.took)
 	}
-	w.wantReceipt(m.tree.result, map[string]any{"state": "unknown", "class": "link_lost", "code": nil})
+	w.wantReceipt(m.result, map[string]any{"state": "unknown", "class": "link_lost", "code": nil})
 	if strings.Contains(m.log(), "ended") {
 		w.tb.Errorf("%s: the command ended by itself: %q", m.what, m.log())
 	}

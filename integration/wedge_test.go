@@ -75,7 +75,7 @@ func TestStoppedMaster(t *testing.T) {
 
 // TestStoppedBivy: who is stopped for a while is not gone.
 func TestStoppedBivy(t *testing.T) {
-	onSSHD(t, hostOptions{}, func(t *testing.T, w *world) {
+	onSSHD(t, hostOptions{}, func(_ *testing.T, w *world) {
 		w.needProc()
 		all := []*tree{w.newTree("a"), w.newTree("b")}
 		all[0].start(treeScript)
@@ -95,7 +95,7 @@ func TestStoppedBivy(t *testing.T) {
 // TestStoppedHolder: commands work without it, and nothing is ended when it
 // goes on.
 func TestStoppedHolder(t *testing.T) {
-	onSSHD(t, hostOptions{}, func(t *testing.T, w *world) {
+	onSSHD(t, hostOptions{}, func(_ *testing.T, w *world) {
 		w.needProc()
 		all := []*tree{w.newTree("a"), w.newTree("b"), w.newTree("c"), w.newTree("d")}
 		all[0].start(treeScript)
