@@ -118,7 +118,7 @@ func (a *attempt) delay() time.Duration {
 	if a.started.IsZero() {
 		return 0
 	}
-	return min(2*a.started.Sub(a.began), slack)
+	return min(4*a.started.Sub(a.began), slack)
 }
 
 // letGo stops listening: ssh is ended if it is still there, our ends of the

@@ -29,7 +29,7 @@ func (a *attempt) receipt(exit proc.Exit, lingering bool) (Receipt, error) {
 	}
 	host := a.lease.Host()
 	e := evidence{
-		marks: m, sshCode: exit.Code, sent: a.sent,
+		marks: m, sshCode: exit.Code, sent: a.sent, gaveUp: a.killed,
 		canceled: a.canceled != nil, timedOut: a.timedOut,
 	}
 	if a.ended != nil && a.ended.Found && a.ordered || a.obeyed(m) || a.unfed && m.exited {
@@ -150,7 +150,10 @@ func (a *attempt) notStarted(r Receipt, e evidence, noise string) error {
 	case !e.sent && r.Class == sshcmd.ClassTimeout:
 		not.Silent = time.Since(a.began)
 	case r.Class != sshcmd.ClassNone:
-		not.Said = e.said
+		not.Said = &sshcmd.Error{Class: r.Class, Host: not.Host, ExitCode: e.sshCode}
+		if e.said != nil {
+			not.Said.Log, not.Said.Line = e.said.Log, e.said.Line
+		}
 	}
 	return not
 }

@@ -41,6 +41,10 @@ func TestOutcome(t *testing.T) {
 		"session refused":                  {evidence{sent: true, sshCode: 255, masterAlive: true, said: said(sshcmd.ClassMuxRefused)}, NeverStarted, sshcmd.ClassMuxRefused},
 		"master gone before":               {evidence{sent: true, sshCode: 255, said: said(sshcmd.ClassMux)}, NeverStarted, sshcmd.ClassMux},
 		"nothing was sent":                 {evidence{sshCode: 255, said: said(sshcmd.ClassTTY)}, NeverStarted, sshcmd.ClassTTY},
+		"unread, the master gone":          {evidence{sshCode: 255}, NeverStarted, sshcmd.ClassMux},
+		"unread, the master broke off":     {evidence{sshCode: 255, masterAlive: true, said: said(sshcmd.ClassConnectionLost)}, NeverStarted, sshcmd.ClassMux},
+		"unread, ssh gone without a word":  {evidence{sshCode: 255, masterAlive: true, said: said("")}, NeverStarted, sshcmd.ClassMux},
+		"unread, no answer at all":         {evidence{sshCode: 255, masterAlive: true, gaveUp: true, said: said("")}, NeverStarted, sshcmd.ClassTimeout},
 		"another shell":                    {evidence{sent: true, sshCode: 0, masterAlive: true}, NeverStarted, ""},
 		"no sh":                            {evidence{sent: true, sshCode: 127, masterAlive: true}, NeverStarted, ""},
 		"another shell, though its 255":    {evidence{sent: true, sshCode: 255, masterAlive: true, said: said("")}, Unknown, ""},
@@ -87,7 +91,12 @@ func everyEvidence(visit func(e evidence)) {
 					for _, canceled := range flags {
 						for _, timedOut := range flags {
 							for _, sent := range flags {
-								visit(evidence{marks: m, said: s, sshCode: code, masterAlive: alive, canceled: canceled, timedOut: timedOut, sent: sent})
+								for _, gaveUp := range flags {
+									visit(evidence{
+										marks: m, said: s, sshCode: code, masterAlive: alive, canceled: canceled, timedOut: timedOut,
+										sent: sent, gaveUp: gaveUp,
+									})
+								}
 							}
 						}
 					}
