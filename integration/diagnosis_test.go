@@ -30,9 +30,9 @@ type trouble struct {
 func (w *world) troubles(t *testing.T) []trouble {
 	t.Helper()
 	w.write(w.root+"/changed", fmt.Sprintf("[127.0.0.1]:%d %s", w.server.Port, w.read(w.server.NewKey(t)+".pub")))
-	pass := `for a do case $a in -G|-V) exec ssh "$@" ;; esac; done; `
-	w.script(w.root+"/mute", pass+"exit 255")
-	w.script(w.root+"/moon", pass+"echo the moon is full >&2; exit 255")
+	through := `for a do case $a in -G|-V) exec ssh "$@" ;; esac; done; `
+	w.script(w.root+"/mute", through+"exit 255")
+	w.script(w.root+"/moon", through+"echo the moon is full >&2; exit 255")
 	stranger := "IdentityFile " + w.server.NewKey(t)
 	for name, lines := range map[string][]string{
 		"stranger": {stranger}, "quiet": {stranger, "LogLevel QUIET", "Port " + strconv.Itoa(w.server.Port)},
