@@ -53,6 +53,7 @@ type attempt struct {
 	over    chan struct{} // closed when nobody listens any more
 	streams int
 	closers []io.Closer
+	wake    func() // ends the reading of streams that have nothing to read
 	began   time.Time
 	started time.Time
 	limit   *time.Timer
@@ -60,6 +61,7 @@ type attempt struct {
 	timedOut bool
 	canceled error
 	ordered  bool             // it was running when it was told to end
+	unfed    bool             // its input was ended, for want of another way
 	killing  bool             // the command was told to end without a grace
 	unheard  error            // our writer's: output was lost
 	killed   bool             // we ended ssh: its status says nothing
@@ -152,7 +154,9 @@ func (a *attempt) watch(ctx context.Context) (exit proc.Exit, lingering bool) {
 	for !gone || open > 0 || a.report != nil {
 		select {
 		case exit = <-ended:
-			gone = true
+			// A command whose session is over has ended, too, whatever of its
+			// output is still to be read.
+			gone, timeout = true, nil
 			a.settle()
 		case err := <-a.readers:
 			open--
@@ -189,6 +193,12 @@ func (a *attempt) watch(ctx context.Context) (exit proc.Exit, lingering bool) {
 				a.limit.Reset(0)
 			}
 		case <-a.limit.C:
+			if gone && !a.ordered && a.canceled == nil && !a.allExited() {
+				// What has arrived is still to be passed on, however slow its
+				// reader is; what has not will not come any more.
+				a.wake()
+				continue
+			}
 			lingering = a.letGo(gone, ended, &exit)
 			return exit, lingering
 		}

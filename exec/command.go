@@ -159,14 +159,26 @@ func (e *LostError) Error() string {
 		msg += "; ssh said: " + termsafe.Line(line, 300)
 	}
 	if e.Kept != "" {
-		msg += "; it was told to go on there, and writes to " + e.Kept + ".out and .err"
+		msg += "; it was told to go on there, and writes to " + e.Kept + ".out and .err, its status to .exit"
 	}
 	return msg
 }
 
 // KeptFile is where a command with Keep writes to once its link is lost, on the
-// host: this path with .out and .err.
+// host: this path with .out and .err; with .exit it is the status in the end.
 func KeptFile(run string) string { return "~/.bivy/kept/" + run }
+
+// CutError says that a command's end is known, and that of its output is lost:
+// the session was cut off before all of it had arrived.
+type CutError struct {
+	Host string
+	// Code is the command's exit status.
+	Code int
+}
+
+func (e *CutError) Error() string {
+	return fmt.Sprintf("the command on %s ended with status %d, but the end of its output was lost with the session", e.Host, e.Code)
+}
 
 // TimeoutError says that a command was ended because its time was over.
 type TimeoutError struct {

@@ -83,6 +83,8 @@ func (a *attempt) reported(end mux.Ended, ok, gone bool) {
 	case a.cmd.TTY != nil:
 		_ = a.ssh.Signal(syscall.SIGTERM)
 	default:
+		// Whatever it makes of the end of its input is our doing.
+		a.unfed = !a.allExited()
 		_ = a.stdin.Close()
 	}
 }

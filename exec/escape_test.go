@@ -185,10 +185,10 @@ func TestKeepOutlivesTheLink(t *testing.T) {
 			return string(data)
 		}
 		eventually(t, func() string { return read("out") + read("err") }, func() bool {
-			return strings.Contains(read("out"), "last\n") && strings.Contains(read("err"), "woe\n") && strings.Contains(read("out"), "exit 5")
+			return strings.Contains(read("out"), "last\n") && strings.Contains(read("err"), "woe\n") && read("exit") == "5\n"
 		})
-		if !strings.HasPrefix(read("out"), "more\nlast\n") {
-			t.Errorf("kept %q", read("out"))
+		if read("out") != "more\nlast\n" || read("err") != "woe\n" {
+			t.Errorf("kept %q and %q", read("out"), read("err"))
 		}
 		awaitGone(t, s.mark)
 	})
@@ -213,5 +213,25 @@ func TestKeepWithoutATrouble(t *testing.T) {
 		s.feed([]byte(wordEnd))
 		s.wait().wantEnded(t)
 		awaitGone(t, s.mark)
+	})
+}
+
+// A host that was slow may get to the command when its session is long gone;
+// then nobody could end what starts.
+func TestNothingStartsForNobody(t *testing.T) {
+	t.Parallel()
+	eachShell(t, func(t *testing.T, sh shell) {
+		for _, m := range []mode{modeWatch, modeUser} {
+			for _, keep := range []bool{false, true} {
+				canary := filepath.Join(t.TempDir(), "canary")
+				s := sh.start(t, setup{})
+				closeAll(s.link[1:]) // stdout and stderr
+				s.feedAll(commandFrame(Command{Argv: []string{"touch", canary}, Keep: keep}, testID(), m))
+				s.wait()
+				if exists(canary) {
+					t.Errorf("mode %s, keep %v: the command ran", m, keep)
+				}
+			}
+		}
 	})
 }

@@ -1,6 +1,7 @@
 package exec
 
 import (
+	"strings"
 	"time"
 
 	"bivy/exec/proc"
@@ -23,19 +24,19 @@ func (a *attempt) receipt(exit proc.Exit, lingering bool) (Receipt, error) {
 			noise = a.stderr.noiseText()
 		}
 	}
-	if a.killed {
-		exit.Code = 255
+	if a.killed || exit.Signal != 0 {
+		exit.Code = 255 // ssh's end says nothing of the session's
 	}
 	host := a.lease.Host()
 	e := evidence{
 		marks: m, sshCode: exit.Code, sent: a.sent,
 		canceled: a.canceled != nil, timedOut: a.timedOut,
 	}
-	if a.ended != nil && a.ended.Found || a.obeyed(m) {
+	if a.ended != nil && a.ended.Found && a.ordered || a.obeyed(m) || a.unfed && m.exited {
 		e.marks.ended = true
 	}
 	if !m.exited {
-		e.said = sshcmd.ClassifySession(host, exit.Code, log)
+		e.said = sshcmd.ClassifySession(host, exit.Code, a.withoutTerminal(exit, noise)+log)
 		e.masterAlive = a.lease.Alive()
 	}
 	r := Receipt{
@@ -58,6 +59,16 @@ func (a *attempt) receipt(exit proc.Exit, lingering bool) (Receipt, error) {
 	why := a.guard.Why()
 	a.dismiss(r)
 	return r, a.trouble(r, e, noise, log, why)
+}
+
+// withoutTerminal is what ssh says to itself alone, where the host gives no
+// terminal (a master does, its client does not; mux.c, OpenSSH 9.2): the session
+// goes on without, and there stty fails.
+func (a *attempt) withoutTerminal(exit proc.Exit, noise string) string {
+	if a.cmd.TTY == nil || a.sent || exit.Code == 0 || exit.Code == 255 || !strings.Contains(noise, "stty: ") {
+		return ""
+	}
+	return "PTY allocation request failed: " + termsafe.LastLine(noise) + "\n"
 }
 
 // survivors says what is left of the command on the host. One that ended by
@@ -109,6 +120,9 @@ func (a *attempt) trouble(r Receipt, e evidence, noise, log, why string) error {
 	if a.unheard != nil && r.State != Unknown && r.State != TimedOut {
 		return &OutputError{Host: host, Ended: r.State == Canceled, Err: a.unheard}
 	}
+	if m := e.marks; m.exited && !a.allExited() && r.State != TimedOut && r.State != Canceled {
+		return &CutError{Host: host, Code: m.code}
+	}
 	switch r.State {
 	case NeverStarted:
 		return a.notStarted(r, e, noise)
@@ -135,7 +149,7 @@ func (a *attempt) notStarted(r Receipt, e evidence, noise string) error {
 		not.Dir = a.cmd.Dir
 	case !e.sent && r.Class == sshcmd.ClassTimeout:
 		not.Silent = time.Since(a.began)
-	case retryable(r.Class):
+	case r.Class != sshcmd.ClassNone:
 		not.Said = e.said
 	}
 	return not

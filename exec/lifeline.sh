@@ -42,15 +42,3 @@ bivy_hurry() {
     case $B_word in kill) kill -USR2 $B_self ;; esac
   done
 }
-
-# The command lives on without its link: what it says goes to files from here
-# (bivy_pump). A pump that waits for output is told now, since with its next
-# write it would only notice, and lose what it has read.
-bivy_cut() {
-  umask 077
-  mkdir -p ~/.bivy/kept
-  : >~/.bivy/kept/"$B_run.out" >~/.bivy/kept/"$B_run.err"
-  bivy_top
-  bivy_own
-  kill -KILL $B_pumps
-}

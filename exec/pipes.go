@@ -42,6 +42,7 @@ func (a *attempt) startPipes(ctx context.Context) error {
 	a.ssh, a.stdin = p, in.w
 	// In this order: the wake lets the readers go, the close of a stream waits
 	// for its reader, and then nobody looks at the wake any more.
+	a.wake = func() { _ = wake.w.Close() }
 	a.closers = []io.Closer{wake.w, out[0].r, out[1].r, wake.r}
 	a.stdout = newScanner(a.id.nonce, orDiscard(a.cmd.Stdout), a.note)
 	a.stderr = newScanner(a.id.nonce, orDiscard(a.cmd.Stderr), a.note)

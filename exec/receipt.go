@@ -123,15 +123,15 @@ func outcome(e evidence) (state State, class sshcmd.Class) {
 		return NeverStarted, said
 	case !m.started && !e.sent && said != sshcmd.ClassNone:
 		return NeverStarted, said
+	case !m.started && e.masterAlive && e.sshCode != 255:
+		// The session ended in good order, and its output, which comes in
+		// order, held no start mark: something else ran, not our shell.
+		return NeverStarted, sshcmd.ClassNone
 	case !m.started && !e.sent && e.masterAlive:
 		return NeverStarted, sshcmd.ClassTimeout
 	case !m.started && !e.sent:
 		// The master went away with the whole frame unread.
 		return NeverStarted, sshcmd.ClassMux
-	case !m.started && e.masterAlive && e.sshCode != 255:
-		// The session ended in good order, and its output, which comes in
-		// order, held no start mark: something else ran, not our shell.
-		return NeverStarted, sshcmd.ClassNone
 	case e.timedOut:
 		return TimedOut, said
 	case e.canceled:

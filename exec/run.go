@@ -3,6 +3,7 @@ package exec
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"os"
 	"time"
 
@@ -103,15 +104,16 @@ type retry struct {
 
 // wait pauses, each time longer, or returns why when the budget is used up.
 func (r *retry) wait(ctx context.Context, lease *mux.Lease, why error) error {
-	if time.Now().Add(r.pause).After(r.until) {
+	pause := r.pause*4/5 + rand.N(r.pause*2/5) //nolint:gosec // spreads load, hides nothing
+	if time.Now().Add(pause).After(r.until) {
 		return why
 	}
-	zerolog.Ctx(ctx).Debug().Dur("pause", r.pause).Msg("no master; trying again")
+	zerolog.Ctx(ctx).Debug().Dur("pause", pause).Msg("no master; trying again")
 	select {
 	case <-ctx.Done():
-	case <-time.After(r.pause):
+	case <-time.After(pause):
 	}
-	lease.Queue += r.pause
+	lease.Queue += pause
 	r.pause = min(2*r.pause, lastPause)
 	return nil
 }

@@ -8,8 +8,10 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -251,5 +253,34 @@ func TestRunWithLoginEnvironment(t *testing.T) {
 				t.Errorf("a command more took %d sessions, want 1", after-before)
 			}
 		})
+	}
+}
+
+// slowWriter takes its time before the first bytes, as a pager does.
+type slowWriter struct {
+	wait  <-chan struct{}
+	bytes int
+}
+
+func (w *slowWriter) Write(p []byte) (int, error) {
+	<-w.wait
+	w.bytes += len(p)
+	return len(p), nil
+}
+
+// What a command wrote reaches a reader that takes its time, also when the
+// command, its session and ssh are long gone by then.
+func TestRunSlowReader(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sshdtest.Options{})
+	for _, size := range []int{100_000, 900_000, 3_000_000} {
+		wait := make(chan struct{})
+		out := &slowWriter{wait: wait}
+		timer := time.AfterFunc(time.Second, func() { close(wait) })
+		receipt, err := Run(t.Context(), w.masters, w.target, Command{Argv: []string{"head", "-c", strconv.Itoa(size), "/dev/zero"}, Stdout: out})
+		timer.Stop()
+		if err != nil || receipt.State != Exited || out.bytes != size || receipt.StdoutBytes != int64(size) {
+			t.Errorf("%d of %d bytes arrived, receipt %+v, error %v", out.bytes, size, receipt, err)
+		}
 	}
 }

@@ -14,10 +14,11 @@
 bivy_deaf() { trap '' HUP INT QUIT TERM PIPE ALRM USR1 USR2; }
 
 # The marks go to stdout and to stderr, since whatever the login shell's rc
-# files print goes to both. 036 is the ASCII record separator.
+# files print goes to both. 036 is the ASCII record separator. It fails where
+# nobody reads any more.
 bivy_mark() {
-  printf '\036bivy:%s %s\036' "$B_nonce" "$1" >&4
-  printf '\036bivy:%s %s\036' "$B_nonce" "$1" >&5
+  printf '\036bivy:%s %s\036' "$B_nonce" "$1" >&4 &&
+    printf '\036bivy:%s %s\036' "$B_nonce" "$1" >&5
 }
 
 # B_pgid: the supervisor's process group. The command's name in /proc/PID/stat
@@ -87,6 +88,10 @@ bivy_report() {
   done
   # Without a status the waiting half was killed, and so is this report.
   [ -n "$B_code" ] || kill -KILL $$
+  if [ -n "$B_keep" ] && [ -e "$HOME/.bivy/kept/$B_run.out" ]; then
+    echo "$B_code" >"$HOME/.bivy/kept/$B_run.exit" # the link is gone
+    exit "$B_code"
+  fi
   if [ -n "$B_said" ] && [ "$B_code" -gt 128 ]; then bivy_mark "signal $((B_code - 128))"; fi
   [ -z "$B_ended" ] || bivy_mark "ended $B_complete"
   bivy_mark "exit $B_code"
@@ -124,13 +129,13 @@ bivy_main() {
   # When a terminal's link is lost the kernel tells only us, its leader, and
   # the others when we are gone.
   [ "$B_mode" != tty ] || trap - HUP
+  # A host that was slow may get here when nobody is there any more, who could
+  # end what starts now.
+  bivy_mark "start $$ ${B_pgid:-0} ${B_boot:--}" || exit
   if [ -n "$B_keep" ]; then bivy_keep "$@"; else bivy_run "$@"; fi
 }
 
-bivy_run() {
-  bivy_mark "start $$ ${B_pgid:-0} ${B_boot:--}"
-  bivy_wait "$@" 2>&1 | bivy_report
-}
+bivy_run() { bivy_wait "$@" 2>&1 | bivy_report; }
 
 # For a command that may outlive its link: its output passes through two pipes
 # of ours, so that it never writes to a stream that nobody reads. What cannot be
@@ -146,9 +151,9 @@ bivy_pump() {
   B_code=$?
   # One that was killed has nothing to keep, unless the watcher did it, which
   # makes the files first.
-  [ "$B_code" != 0 ] || return
-  [ "$B_code" -lt 128 ] || [ -e ~/.bivy/kept/"$B_run.$2" ] || return
+  [ "$B_code" != 0 ] && [ -n "$HOME" ] || return
+  [ "$B_code" -lt 128 ] || [ -e "$HOME/.bivy/kept/$B_run.$2" ] || return
   umask 077
-  mkdir -p ~/.bivy/kept
-  exec cat >>~/.bivy/kept/"$B_run.$2"
+  mkdir -p "$HOME/.bivy/kept"
+  exec cat >>"$HOME/.bivy/kept/$B_run.$2"
 }

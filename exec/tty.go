@@ -78,6 +78,7 @@ func (a *attempt) startTTY(ctx context.Context) error {
 	local := &localTTY{file: t.Local, control: control, screen: newScreen(orDiscard(a.cmd.Stdout))}
 	t.local.Store(local)
 	// In this order: local uses control.
+	a.wake = func() {} // ssh alone has the other end, so that ends with it
 	a.closers = []io.Closer{local, control}
 	a.stdout = newScanner(a.id.nonce, local.screen, func(m marks) {
 		if m.started && !m.exited {

@@ -1,6 +1,7 @@
 package exec
 
 import (
+	"errors"
 	"io"
 	"os"
 	"sync/atomic"
@@ -116,16 +117,25 @@ func (s *screen) end() {
 
 // say writes to the terminal unless that would block.
 func (s *screen) say(p []byte) {
-	fd := int(s.tty.Fd())
-	if len(p) == 0 || fd >= fdLimit {
-		return
-	}
-	var set unix.FdSet
-	set.Set(fd)
-	wait := unix.NsecToTimeval(int64(blocked))
-	if n, err := unix.Select(fd+1, nil, &set, nil, &wait); n > 0 && err == nil {
+	if len(p) > 0 && writable(int(s.tty.Fd())) {
 		_, _ = s.tty.Write(p)
 	}
+}
+
+// writable reports whether the terminal takes output now or soon. It uses
+// select(2), since poll(2) on macOS does not know terminals; select is not
+// taken up again after a signal, and the runtime sends itself some.
+func writable(fd int) bool {
+	for end := time.Now().Add(blocked); fd < fdLimit; {
+		var set unix.FdSet
+		set.Set(fd)
+		wait := unix.NsecToTimeval(max(int64(time.Until(end)), 0))
+		n, err := unix.Select(fd+1, nil, &set, nil, &wait)
+		if !errors.Is(err, unix.EINTR) {
+			return n > 0 && err == nil
+		}
+	}
+	return false
 }
 
 // processing switches what the terminal does to output (LF to CR LF) on or

@@ -78,18 +78,7 @@ func TestScreenEndsAlthoughBlocked(t *testing.T) {
 // fill writes until the terminal takes no more.
 func fill(t *testing.T, tty *os.File) {
 	t.Helper()
-	fd := int(tty.Fd())
-	for {
-		var set unix.FdSet
-		set.Set(fd)
-		wait := unix.NsecToTimeval(int64(blocked))
-		n, err := unix.Select(fd+1, nil, &set, nil, &wait)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if n == 0 {
-			return
-		}
+	for writable(int(tty.Fd())) {
 		if _, err := tty.WriteString("x"); err != nil {
 			t.Fatal(err)
 		}

@@ -113,8 +113,40 @@ func (w *world) needProc() {
 	}
 }
 
-// there lists the processes on the host.
-func (w *world) there() []string { return w.processes("\x00HOME=" + w.remote + "\x00") }
+// there lists the processes on the host, without those of a guardian, which
+// stays for a while.
+func (w *world) there() []string {
+	var list []string
+	for _, line := range w.processes("\x00HOME=" + w.remote + "\x00") {
+		if !guardians(line) {
+			list = append(list, line)
+		}
+	}
+	return list
+}
+
+// guardians reports whether a process, of which line is the pid and the
+// command, is a guardian or was started by one.
+func guardians(line string) bool {
+	pid, command, _ := strings.Cut(line, " ")
+	for strings.TrimSpace(command) != "" {
+		if strings.HasSuffix(command, " bivy-guardian") {
+			return true
+		}
+		stat, err := os.ReadFile("/proc/" + pid + "/stat")
+		if err != nil {
+			return false
+		}
+		fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
+		pid = fields[1]
+		parent, err := os.ReadFile("/proc/" + pid + "/cmdline")
+		if err != nil {
+			return false
+		}
+		command = strings.TrimSpace(strings.ReplaceAll(string(parent), "\x00", " "))
+	}
+	return false
+}
 
 // goneThere waits until nothing runs on the host any more.
 func (w *world) goneThere() {

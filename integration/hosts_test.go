@@ -50,8 +50,8 @@ func (w *world) says(got result, code int, words ...string) {
 	}
 }
 
-// tree is a command with children and grandchildren.
-const tree = `sleep 1001 & (sleep 1002; :) & sh -c 'sleep 1003; :' & : >up; wait; :`
+// smallTree is a command with children and grandchildren.
+const smallTree = `sleep 1001 & (sleep 1002; :) & sh -c 'sleep 1003; :' & : >up; wait; :`
 
 // basics is what must work on every host on which commands can be run.
 func (w *world) basics() {
@@ -79,7 +79,7 @@ func (w *world) cancels(flags ...string) map[string]any {
 	w.needProc()
 	_ = os.Remove(w.remote + "/up")
 	file := w.root + "/canceled"
-	s := w.spec(append(append([]string{"exec", "--host", "gpu1", "--result", file}, flags...), "-c", tree)...)
+	s := w.spec(append(append([]string{"exec", "--host", "gpu1", "--result", file}, flags...), "-c", smallTree)...)
 	if slices.Contains(flags, "-i") {
 		r, stdin, err := os.Pipe()
 		w.must(err)

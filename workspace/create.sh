@@ -3,12 +3,14 @@
 # finished tree into place. Set by the caller: W_root (absolute), W_project,
 # W_name, W_id, W_format, W_snapshot, W_branch, W_pack (1: a pack follows on
 # stdin). Everything unfinished lies in two directories that carry W_id, so
-# that it belongs to this workspace only, and that are removed on every end.
+# that it belongs to this workspace only, and our pid, since an attempt that was
+# cut off may clean up after itself while the next one works. They are removed
+# on every end.
 bivy_need_git
 W_dir=$W_root/$W_project
 W_store=$W_dir/.store-$W_format.git
-W_stage=$W_dir/.new-$W_id
-W_incoming=$W_dir/.in-$W_id
+W_stage=$W_dir/.new-$W_id.$$
+W_incoming=$W_dir/.in-$W_id.$$
 W_final=$W_dir/$W_name
 
 # Silent: the last line on stderr is the one that says what went wrong.
@@ -21,7 +23,7 @@ W_object=
 [ "$W_format" = sha1 ] || W_object=--object-format=$W_format
 
 mkdir -p "$W_dir" || bivy_trouble mkdir
-bivy_clean
+rm -rf "$W_dir/.new-$W_id".* "$W_dir/.in-$W_id".* 2>/dev/null
 [ ! -e "$W_final" ] && [ ! -L "$W_final" ] || bivy_trouble exists
 
 # The store appears whole or not at all. Two that make it at once: the second
@@ -81,8 +83,8 @@ bivy_git -C "$W_stage" -c checkout.workers=0 reset --hard --quiet || bivy_troubl
 
 # mv onto a directory that appeared meanwhile would move into it.
 mv "$W_stage" "$W_final" || bivy_trouble rename
-if [ -e "$W_final/.new-$W_id" ]; then
-  rm -rf "$W_final/.new-$W_id"
+if [ -e "$W_final/${W_stage##*/}" ]; then
+  rm -rf "$W_final/${W_stage##*/}"
   bivy_trouble exists
 fi
 printf 'dir=%s\n' "$W_final"

@@ -81,5 +81,5 @@ cd / || exit 1
 # Files that a build made read-only sit in directories that may be, too.
 rm -rf "$W_gone" 2>/dev/null || { chmod -R u+rwX "$W_gone" && rm -rf "$W_gone"; } || bivy_trouble remove
 # Staging of ours that a crash left.
-rm -rf "$W_parent/.new-$W_id" "$W_parent/.in-$W_id"
+rm -rf "$W_parent/.new-$W_id" "$W_parent/.in-$W_id" "$W_parent/.new-$W_id".* "$W_parent/.in-$W_id".*
 printf 'removed=1\n'

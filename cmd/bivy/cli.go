@@ -25,15 +25,16 @@ type CLI struct {
 
 // Globals are the flags that every command has.
 type Globals struct {
-	JSON      bool          `name:"json" help:"Print one JSON object (or JSON lines) on stdout; errors as JSON on stderr." env:"BIVY_JSON"`
-	Verbose   int           `name:"verbose" short:"v" type:"counter" help:"Say more on stderr; repeat for the exact argv of every ssh."`
-	Quiet     bool          `name:"quiet" short:"q" help:"Print errors only on stderr."`
-	Batch     bool          `name:"batch" help:"Never prompt. The default without a terminal." env:"BIVY_BATCH"`
-	Config    string        `name:"config" placeholder:"FILE" help:"Use this config.toml." env:"BIVY_CONFIG"`
-	SSHConfig string        `name:"ssh-config" placeholder:"FILE" help:"ssh's own configuration file (its -F)." env:"BIVY_SSH_CONFIG"`
-	Option    []string      `name:"option" short:"o" sep:"none" placeholder:"KEY=VALUE" help:"Extra option for ssh; repeatable."`
-	WaitHost  time.Duration `name:"wait-host" default:"2m" placeholder:"DURATION" help:"Budget for connecting and for a free session; 0s fails fast." env:"BIVY_WAIT_HOST"`
-	IdleHost  time.Duration `name:"idle-host" default:"10m" placeholder:"DURATION" help:"How long an unused connection is kept." env:"BIVY_IDLE_HOST"`
+	JSON       bool          `name:"json" help:"Print one JSON object (or JSON lines) on stdout; errors as JSON on stderr." env:"BIVY_JSON"`
+	Verbose    int           `name:"verbose" short:"v" type:"counter" help:"Say more on stderr; repeat for the exact argv of every ssh."`
+	Quiet      bool          `name:"quiet" short:"q" help:"Print errors only on stderr."`
+	Batch      bool          `name:"batch" help:"Never prompt. The default without a terminal." env:"BIVY_BATCH"`
+	Config     string        `name:"config" placeholder:"FILE" help:"Use this config.toml." env:"BIVY_CONFIG"`
+	SSHConfig  string        `name:"ssh-config" placeholder:"FILE" help:"ssh's own configuration file (its -F)." env:"BIVY_SSH_CONFIG"`
+	Option     []string      `name:"option" short:"o" sep:"none" placeholder:"KEY=VALUE" help:"Extra option for ssh; repeatable."`
+	WaitHost   time.Duration `name:"wait-host" default:"2m" placeholder:"DURATION" help:"Budget for connecting and for a free session; 0s fails fast." env:"BIVY_WAIT_HOST"`
+	IdleHost   time.Duration `name:"idle-host" default:"10m" placeholder:"DURATION" help:"How long an unused connection is kept." env:"BIVY_IDLE_HOST"`
+	UserMaster bool          `name:"user-master" help:"Use your own ssh master (ControlPath) where one runs; bivy never closes it." env:"BIVY_USER_MASTER"`
 
 	Version kong.VersionFlag `name:"version" help:"Print the version."`
 }

@@ -89,7 +89,7 @@ func (c *ExecCmd) run(ctx context.Context, app *App) (exec.Receipt, error) {
 		app.UI.Note("bivy: stdin is not read without -i")
 	}
 	if c.TTY {
-		cmd.TTY = localTTY(app.UI, c.Stdin)
+		cmd.TTY = app.UI.lend(localTTY(app.UI, c.Stdin))
 	}
 	out := newOutput(app.UI, c.Raw || c.TTY)
 	cmd.Stdout, cmd.Stderr = out.stdout, out.stderr

@@ -50,7 +50,8 @@ func run(args []string) int {
 	// closed pipe, before the command on the host is cancelled.
 	broken := make(chan os.Signal, 1)
 	signal.Notify(broken, syscall.SIGPIPE)
-	ctx, hurry, stop := cancelOnSignal(ui.logged(context.Background()))
+	defer ui.takeBack() // for a panic: it comes by here on its way out
+	ctx, hurry, stop := cancelOnSignal(ui.logged(context.Background()), ui.takeBack)
 	defer stop()
 	app := &App{Globals: &cli.Globals, UI: ui, Command: command, Hurry: hurry}
 	kctx.BindTo(ctx, (*context.Context)(nil))
@@ -74,8 +75,9 @@ func (e *signalError) Error() string { return "ended by " + e.signal.String() }
 
 // cancelOnSignal returns a context that the first ^C, SIGTERM or SIGHUP ends,
 // and a channel that the second closes: what runs on the host is then killed
-// without a grace. A third ends the process at once, whatever it waits for.
-func cancelOnSignal(parent context.Context) (ctx context.Context, hurry <-chan struct{}, stop func()) {
+// without a grace. A third ends the process at once, whatever it waits for;
+// what a command has of the terminal is taken back first.
+func cancelOnSignal(parent context.Context, takeBack func()) (ctx context.Context, hurry <-chan struct{}, stop func()) {
 	ctx, cancel := context.WithCancelCause(parent)
 	signals := make(chan os.Signal, 3)
 	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
@@ -96,6 +98,7 @@ func cancelOnSignal(parent context.Context) (ctx context.Context, hurry <-chan s
 				case 2:
 					close(twice)
 				default:
+					takeBack()
 					restore()
 					os.Exit(exitCanceled)
 				}

@@ -8,7 +8,8 @@
 # `trap 'B_hurry=1' USR2` of the caller cuts the grace short, and B_over=1 says
 # that there is nothing to wait for any more.
 #
-# Told by bivy_end: B_found (1 if there was anything), B_members (who is left),
+# Told by bivy_end: B_found (1 if the command itself was there, and not only
+# what it had left behind), B_members (who is left),
 # B_complete (0 where something may have escaped the search).
 
 # B_table: one line "pid ppid pgid sid state born args" for each process. /proc
@@ -129,6 +130,7 @@ bivy_find() {
           ;;
       esac
       [ -n "$B_yes" ] || continue
+      case $B_own in *" $B_ppid "*) B_found=1 ;; esac
       B_in="$B_in$B_pid " B_members="$B_members$B_pid " B_more=1
       case $B_kin in *" $B_pid/$B_birth "*) ;; *) B_kin="$B_kin$B_pid/$B_birth " ;; esac
     done <<E
@@ -149,15 +151,20 @@ bivy_end() {
   bivy_self
   bivy_top
   # The order may come before the command is there, and its processes are then
-  # still to come: it is over when the supervisor says so or is gone.
-  while bivy_find 1; [ -z "$B_members$B_over$B_hurry" ] && [ -n "$B_born" ] && kill -0 "$B_top"; do
+  # still to come: it is over when the supervisor says so or is gone, or hangs,
+  # as one does that reports its end to a link that went silent.
+  B_rounds=0
+  while bivy_find 1; [ -z "$B_members$B_over$B_hurry" ] && [ -n "$B_born" ] && [ $B_rounds -lt 100 ] && kill -0 "$B_top"; do
+    B_rounds=$((B_rounds + 1))
     bivy_pause
   done
-  [ -z "$B_members" ] || B_found=1
+  # Nobody knows what it was where the supervisor is gone.
+  [ -z "$B_members" ] || [ -n "$B_born" ] || B_found=1
   # A process of its own tells the time, whatever each look at the table takes.
   # It is our child, so the shell collects it while it waits for the pauses.
   sleep "$B_grace" &
   B_clock=$!
+  B_rounds=0
   while [ -n "$B_members" ] && [ -z "$B_hurry" ] && kill -0 "$B_clock"; do
     # What was started meanwhile, by a shell that cleans up, is told as well.
     for B_pid in $B_members; do
@@ -167,13 +174,18 @@ bivy_end() {
       B_told="$B_told$B_pid "
     done
     bivy_pause
+    # Only when somebody is gone, and now and then, is it worth to look at all
+    # processes again: many may be ended at once, and the host be busy.
+    B_rounds=$(((B_rounds + 1) % 5)) B_same=1
+    for B_pid in $B_members; do kill -0 "$B_pid" || B_same=; done
+    [ -z "$B_same" ] || [ "$B_rounds" = 0 ] || continue
     bivy_find
     [ -n "$B_members" ] || bivy_find 1
   done
   kill -KILL "$B_clock"
-  # Whoever is told to go at once may start nothing new; ten rounds are for the
-  # kernel, which takes its time with much memory.
-  for B_round in 1 2 3 4 5 6 7 8 9 10; do
+  # Whoever is told to go at once may start nothing new. The kernel takes its
+  # time with much memory; what is still there after that will stay.
+  for B_rounds in 1 2 3; do
     [ -n "$B_members" ] || break
     kill -KILL $B_members
     bivy_find 1
@@ -197,6 +209,8 @@ bivy_complete() {
   bivy_table
   while read -r B_pid B_ppid B_pg B_sid B_state B_birth B_cmd; do
     [ "${B_birth:-0}" -ge "$B_born" ] || continue
+    # We are adopted ourselves when the supervisor's waiting half is done.
+    case $B_pid in $$|"$B_self") continue ;; esac
     case $B_state in Z*|X*) continue ;; esac
     case $B_marked$B_kin in *" $B_pid "*|*" $B_pid/$B_birth "*) continue ;; esac
     # Adopted by the first process, or by the user's part of systemd. sshd may
@@ -224,4 +238,17 @@ bivy_survivors() {
     [ -n "$B_args" ] || B_args=$(exec ps -o comm= -p "$B_pid" 2>/dev/null)
     printf '%s %.200s\n' "$B_pid" "$B_args"
   done
+}
+
+# The command lives on without its link: what it says goes to files from here
+# (bivy_pump in supervisor.sh). A pump that waits for output is told now, since
+# with its next write it would only notice, and lose what it has read.
+bivy_cut() {
+  [ -n "$HOME" ] || return
+  umask 077
+  mkdir -p "$HOME/.bivy/kept"
+  : >>"$HOME/.bivy/kept/$B_run.out" >>"$HOME/.bivy/kept/$B_run.err"
+  bivy_top
+  bivy_own
+  [ -z "$B_pumps" ] || kill -KILL $B_pumps
 }

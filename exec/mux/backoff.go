@@ -137,11 +137,12 @@ func (m *Masters) writeFailure(ctx context.Context, id string, f failure) {
 // mayTry decides, under the lock of the route's login, whether to log in now:
 // pause is how long to wait first, without the lock. Who stood in line while
 // another process failed takes that failure as its own. A person at a
-// terminal may have changed what we cannot see, and always tries.
+// terminal, or behind SSH_ASKPASS, may have changed what we cannot see, and
+// always tries.
 func (m *Masters) mayTry(r route, since time.Time) (pause time.Duration, err error) {
 	f, ok := m.readFailure(r.ID)
 	now := time.Now()
-	if !ok || m.cfg.Terminal != nil || !f.unchanged() {
+	if !ok || m.cfg.Terminal != nil || m.cfg.Askpass || !f.unchanged() {
 		return 0, nil
 	}
 	if f.Time.After(since) && !f.Time.After(now) {

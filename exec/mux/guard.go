@@ -74,6 +74,10 @@ type Guard struct {
 // is not there. It takes a second at most. The caller calls Over in the end.
 func (l *Lease) Guard(ctx context.Context, r Run) *Guard {
 	g := &Guard{ended: make(chan Ended, 1)}
+	if l.ride != "" {
+		g.lost("nobody watches over commands on your own master")
+		return g
+	}
 	o := order{Do: doRun, Run: r.ID, Grace: int(r.Grace / time.Second), Lifeline: r.Lifeline, Keep: r.Keep}
 	a, err := l.masters.askHolder(ctx, l.id, o, controlAnswer, isHere)
 	if err != nil {

@@ -20,6 +20,9 @@ import (
 //go:embed guardian.sh
 var guardianScript string
 
+// guardianName is how the guardian shows in the host's list of processes.
+const guardianName = "bivy-guardian"
+
 const (
 	// readyDeadline is how long a host may take to start the guardian.
 	readyDeadline = 30 * time.Second
@@ -80,7 +83,7 @@ func (w *warden) startGuardian(ctx context.Context, now time.Time) (*guardian, e
 	secret := make([]byte, 8)
 	_, _ = rand.Read(secret) // never fails, crypto/rand says
 	nonce := hex.EncodeToString(secret)
-	line, err := sshcmd.WrapSh(frame.Boot, "sh")
+	line, err := sshcmd.WrapSh(frame.Boot, guardianName)
 	if err != nil {
 		panic(err) // a constant, covered by a test
 	}

@@ -18,11 +18,12 @@ bivy_say() { printf '%s %s\n' "$B_nonce" "$1" >&4; }
 
 # Passes the orders on, and then a word that says how they ended. POSIX has no
 # read with a timeout, and mksh runs no trap as long as read waits (the others
-# do). So it is cat that waits for the session's stdin, the timer kills cat, and
-# whoever reads from here never has to be interrupted. A background command has
+# do). So it is dd that waits for the session's stdin, the timer kills dd, and
+# whoever reads from here never has to be interrupted. With bs it passes on at
+# once what it got, and the boot needs it anyway. A background command has
 # /dev/null as stdin unless it is told otherwise.
 bivy_relay() {
-  cat <&3 &
+  dd bs=4096 <&3 &
   echo "cat $! - - - ."
   wait $!
   # The first newline ends a line that was cut.
@@ -127,6 +128,10 @@ bivy_orders() {
 bivy_last() {
   for B_id in $B_runs; do
     eval "B_job=\$B_job_$B_id B_life=\$B_life_$B_id B_keep=\$B_keep_$B_id B_wait=\$B_grace_$B_id"
+    if [ "$B_keep$B_do$B_life" = 1gone0 ]; then
+      eval "B_top=\$B_pid_$B_id"
+      (B_run=$B_id; bivy_cut) </dev/null >/dev/null 3<&- 4>&- &
+    fi
     if [ "$B_keep" = 1 ] || [ -n "$B_job" ]; then continue; fi
     if [ "$B_life" = 0 ] || [ "$B_do" = silent ]; then
       bivy_start 0

@@ -17,6 +17,9 @@ const (
 	// session a little after its end here.
 	firstRefusal = 25 * time.Millisecond
 	lastRefusal  = 800 * time.Millisecond
+	// hopeless is after how long somebody gives up who is refused though nobody
+	// else has a session: such a host gives none at all.
+	hopeless = 10 * time.Second
 	// enoughRefusals in a row are no session that is just about to end.
 	enoughRefusals = 3
 	// limitLife is how long a learned limit holds, so that one that was raised
@@ -96,7 +99,8 @@ func (l *Lease) Refused(ctx context.Context) error {
 		return l.acquire(ctx, r.until)
 	}
 	pause := r.pause*4/5 + rand.N(r.pause*2/5) //nolint:gosec // spreads load, hides nothing
-	if now.Add(pause).After(r.until) {
+	none := l.ride == "" && r.ran == 0 && seen.running == 0 && !seen.unended && now.Sub(r.began) > hopeless
+	if none || now.Add(pause).After(r.until) {
 		return &BusyError{
 			Host: l.Host(), Waited: now.Sub(r.began), Sessions: r.ran,
 			Refused: true, Busy: seen.running, Unended: seen.unended,

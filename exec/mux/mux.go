@@ -4,15 +4,19 @@
 // A master is the user's own `ssh -N` with our options in front. It runs under
 // a small holder process (our own binary), which outlives the command that
 // started it, keeps ssh's words, relays ssh's prompts while somebody is at a
-// terminal, and ends the master after idle minutes. Everything else is files
-// in one private directory: ID is the control socket of a route, ID.lock is
-// held while somebody logs in, ID.hold by the holder, ID.s0, ID.s1, … are the
-// session leases (note says what is in them), ID.queue is the line of those who
-// want one, ID.limit how many the host gives, ID.json describes the master,
-// ID.log keeps its last words and ID.fail the last failed login. IDb is the
-// second master of a route, with files of the same kinds; IDu names those of
-// sessions over the user's own. Locks are kernel locks (flock), so a crash
-// frees them; lock files are never deleted.
+// terminal, and ends the master after idle minutes. While commands run it keeps
+// a guardian, a session on the host that ends them when the link goes silent or
+// their process here is gone.
+//
+// Everything else is files in one private directory: ID is the control socket
+// of a route's master and ID.ctl that of its holder; ID.lock is held while
+// somebody logs in, ID.hold by the holder, ID.queue by the first of those who
+// wait for a session, and ID.s0, ID.s1, … are the session leases. ID.json
+// describes the master, ID.log keeps its last words, ID.fail the last failed
+// login and ID.limit how many sessions the host gives. A route's second master
+// is called IDb; what belongs to sessions over the user's own master is called
+// IDu. Locks are kernel locks (flock), so a crash frees them; lock files are
+// never deleted.
 package mux
 
 import (

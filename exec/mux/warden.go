@@ -11,7 +11,7 @@ import (
 const (
 	guardBeat    = 15 * time.Second
 	guardSilence = 45 * time.Second
-	guardIdle    = time.Minute
+	guardIdle    = 30 * time.Second
 )
 
 // maxWatched bounds the commands of one master, with those whose process is
