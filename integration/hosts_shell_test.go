@@ -21,8 +21,13 @@ func (w *world) signals(shell string) {
 		number int
 		silent bool
 	}{
-		{"HUP", 1, false}, {"INT", 2, true}, {"QUIT", 3, false}, {"KILL", 9, false},
-		{"PIPE", 13, true}, {"ALRM", 14, false}, {"TERM", 15, false},
+		{"HUP", 1, false},
+		{"INT", 2, true},
+		{"QUIT", 3, false},
+		{"KILL", 9, false},
+		{"PIPE", 13, true},
+		{"ALRM", 14, false},
+		{"TERM", 15, false},
 	} {
 		file := w.root + "/" + s.name
 		// A program that has no handlers; some shells catch or ignore some.
