@@ -112,6 +112,9 @@ func outcome(e evidence) (state State, class sshcmd.Class) {
 		return TimedOut, sshcmd.ClassNone
 	case m.exited && m.ended && e.canceled:
 		return Canceled, sshcmd.ClassNone
+	case m.exited && m.ended:
+		// It was ended for want of a link: how it took that is not its own end.
+		return Unknown, sshcmd.ClassConnectionLost
 	case m.exited && m.signal != 0:
 		return Signaled, sshcmd.ClassNone
 	case m.exited:
@@ -125,7 +128,7 @@ func outcome(e evidence) (state State, class sshcmd.Class) {
 	case !m.started && !e.sent && !said.Permanent() && (!e.masterAlive || said == sshcmd.ClassConnectionLost):
 		// The master went away with the whole frame unread.
 		return NeverStarted, sshcmd.ClassMux
-	case !m.started && !e.sent && said != sshcmd.ClassNone:
+	case !m.started && !e.sent && said != sshcmd.ClassNone && (e.sshCode == 255 || said == sshcmd.ClassTTY):
 		return NeverStarted, said
 	case !m.started && e.masterAlive && e.sshCode != 255:
 		// The session ended in good order, and its output, which comes in
