@@ -97,7 +97,9 @@ func TestDiagnosis(t *testing.T) {
 						t.Errorf("%s, %s: the message %q lacks %q", c.name, level, message, word)
 					}
 				}
-				if !strings.Contains(hint, c.hint) {
+				again := strings.Contains(message, "not tried again") && hint == "to try now, log in: bivy host connect "+c.host
+				// One that may be an attack is called so every time.
+				if !strings.Contains(hint, c.hint) && (!again || c.host == "changed") {
 					t.Errorf("%s, %s: the hint %q lacks %q", c.name, level, hint, c.hint)
 				}
 			}
