@@ -30,6 +30,7 @@ func TestMaxSessions(t *testing.T) {
 				} else {
 					w.cancels("-i")
 				}
+				w.cancels("-t")
 			})
 		})
 	}
@@ -176,5 +177,34 @@ func TestThrottled(t *testing.T) {
 		defer conn.Close() //nolint:errcheck // nothing was said
 		w.eventually("sshd has a process for it", func() bool { return len(w.server.Connections()) == 1 })
 		w.says(w.bivy("exec", "--host", "gpu1", "--wait-host", "0s", "--", "true"), 90, "closed the connection before the login", "MaxStartups")
+	})
+}
+
+// TestUserMaster: sessions go over the user's own connection, which bivy never
+// closes.
+func TestUserMaster(t *testing.T) {
+	onServer(t, sshdtest.Start, sshdtest.Options{}, func(t *testing.T, w *world) {
+		socket := w.root + "/own"
+		w.hostBlock("own", "ControlPath "+socket, "ControlMaster no")
+		s := w.spec()
+		s.Args = []string{"ssh", "-F", w.config, "-M", "-N", "own"}
+		master := w.start(s)
+		w.eventually("the user's master is there", func() bool { return exists(socket) })
+		w.env = append(w.env, "BIVY_USER_MASTER=1")
+		for _, c := range []string{"0", "7"} {
+			if got := w.bivy("exec", "--host", "own", "-c", "echo out; exit "+c); strconv.Itoa(got.code) != c || got.stdout != "out\n" {
+				t.Errorf("over the user's master: %v", got)
+			}
+		}
+		if n := w.logins(); n != 1 {
+			t.Errorf("%d logins, want the user's", n)
+		}
+		w.says(w.bivy("host", "close", "own"), 81, "your own master", "ssh -O exit own")
+		w.wants(0, "exec", "--host", "own", "--", "true")
+		if n := w.logins(); n != 1 {
+			t.Errorf("%d logins, want the user's", n)
+		}
+		w.must(master.process.Signal(syscall.SIGTERM))
+		master.wait()
 	})
 }
