@@ -75,7 +75,10 @@ func explainSSH(err error, f *failure) bool {
 	switch {
 	case errors.As(err, &recent):
 		f.Code, f.Class = sshCode(recent.Said.Class)
-		f.Host, f.Hint = recent.Said.Host, "to try now, log in: bivy host connect "+sshcmd.Quote(recent.Said.Host)
+		f.Host, f.Hint = recent.Said.Host, recent.Said.Hint()
+		if recent.Said.Class != sshcmd.ClassHostKeyChanged {
+			f.Hint = "to try now, log in: bivy host connect " + sshcmd.Quote(recent.Said.Host)
+		}
 	case errors.As(err, &own):
 		f.Code, f.Class, f.Host = exitUnreachable, "unreachable", own.Host
 		if own.Closing {

@@ -185,10 +185,11 @@ bivy_end() {
   done
   kill -KILL "$B_clock"
   # Whoever is told to go at once may start nothing new. The kernel takes its
-  # time with much memory; what is still there after that will stay.
+  # time with much memory; what may not be told will stay.
   for B_rounds in 1 2 3; do
-    [ -n "$B_members" ] || break
-    kill -KILL $B_members
+    B_same=1
+    for B_pid in $B_members; do kill -KILL "$B_pid" && B_same=; done
+    [ -z "$B_same" ] || break
     bivy_find 1
     [ -z "$B_members" ] || bivy_pause
   done
