@@ -137,6 +137,8 @@ type LostError struct {
 	Host string
 	// Started says whether the start mark was seen.
 	Started bool
+	// Ended says that the host ended the command for it.
+	Ended bool
 	// MasterAlive says that the link is up all the same.
 	MasterAlive bool
 	// Words are the last that ssh said.
@@ -148,6 +150,8 @@ type LostError struct {
 func (e *LostError) Error() string {
 	var msg string
 	switch {
+	case e.Ended:
+		msg = fmt.Sprintf("the session on %s was cut off, and the command was ended there", e.Host)
 	case e.MasterAlive && e.Started:
 		msg = fmt.Sprintf("the session on %s ended without a report, though the link is up: something there killed it (out of memory, an administrator?)", e.Host)
 	case e.MasterAlive:

@@ -94,7 +94,7 @@ func (a *attempt) reported(end mux.Ended, ok, gone bool) {
 // connection is gone as well, the guardian sees that by itself.
 func (a *attempt) makeSure() {
 	m := a.seen()
-	if !m.started || m.exited || a.lifeline() || a.cmd.Keep || a.canceled != nil || a.timedOut || !a.lease.Alive() {
+	if !m.started || m.exited || a.lifeline() || a.cmd.Keep || a.canceled != nil || a.timedOut || !a.masterAlive() {
 		return
 	}
 	a.guard.End()
@@ -118,7 +118,7 @@ func (a *attempt) delay() time.Duration {
 	if a.started.IsZero() {
 		return 0
 	}
-	return min(2*a.started.Sub(a.began), slack)
+	return min(4*a.started.Sub(a.began), slack)
 }
 
 // letGo stops listening: ssh is ended if it is still there, our ends of the

@@ -29,7 +29,7 @@ func (a *attempt) receipt(exit proc.Exit, lingering bool) (Receipt, error) {
 	}
 	host := a.lease.Host()
 	e := evidence{
-		marks: m, sshCode: exit.Code, sent: a.sent,
+		marks: m, sshCode: exit.Code, sent: a.sent, gaveUp: a.killed,
 		canceled: a.canceled != nil, timedOut: a.timedOut,
 	}
 	if a.ended != nil && a.ended.Found && a.ordered || a.obeyed(m) || a.unfed && m.exited {
@@ -37,7 +37,7 @@ func (a *attempt) receipt(exit proc.Exit, lingering bool) (Receipt, error) {
 	}
 	if !m.exited {
 		e.said = sshcmd.ClassifySession(host, exit.Code, a.withoutTerminal(exit, noise)+log)
-		e.masterAlive = a.lease.Alive()
+		e.masterAlive = a.masterAlive()
 	}
 	r := Receipt{
 		Started: a.started, PID: m.pid, PGID: m.pgid, BootID: m.bootID, Run: a.id.run,
@@ -59,6 +59,21 @@ func (a *attempt) receipt(exit proc.Exit, lingering bool) (Receipt, error) {
 	why := a.guard.Why()
 	a.dismiss(r)
 	return r, a.trouble(r, e, noise, log, why)
+}
+
+// dying is how long a master that was killed may still seem to listen: the
+// kernel closes its connection before its control socket.
+const dying = 250 * time.Millisecond
+
+// masterAlive asks whether the master is there, of a session that was lost,
+// until it is certain.
+func (a *attempt) masterAlive() bool {
+	for end := time.Now().Add(dying); a.lease.Alive(); time.Sleep(10 * time.Millisecond) {
+		if a.started.IsZero() || a.killed || time.Now().After(end) {
+			return true
+		}
+	}
+	return false
 }
 
 // withoutTerminal is what ssh says to itself alone, where the host gives no
@@ -120,7 +135,7 @@ func (a *attempt) trouble(r Receipt, e evidence, noise, log, why string) error {
 	if a.unheard != nil && r.State != Unknown && r.State != TimedOut {
 		return &OutputError{Host: host, Ended: r.State == Canceled, Err: a.unheard}
 	}
-	if m := e.marks; m.exited && !a.allExited() && r.State != TimedOut && r.State != Canceled {
+	if m := e.marks; m.exited && !a.allExited() && (r.State == Exited || r.State == Signaled) {
 		return &CutError{Host: host, Code: m.code}
 	}
 	switch r.State {
@@ -130,7 +145,7 @@ func (a *attempt) trouble(r Receipt, e evidence, noise, log, why string) error {
 		if log == "" {
 			log = a.lease.LastWords()
 		}
-		return &LostError{Host: host, Started: e.marks.started, MasterAlive: e.masterAlive, Words: log, Kept: a.kept(e)}
+		return &LostError{Host: host, Ended: e.marks.ended, Started: e.marks.started, MasterAlive: e.masterAlive, Words: log, Kept: a.kept(e)}
 	case TimedOut:
 		return &TimeoutError{Host: host, After: a.cmd.Timeout, Confirmed: r.Confirmed, Why: why, Left: r.Survivors}
 	case Canceled:
@@ -150,7 +165,10 @@ func (a *attempt) notStarted(r Receipt, e evidence, noise string) error {
 	case !e.sent && r.Class == sshcmd.ClassTimeout:
 		not.Silent = time.Since(a.began)
 	case r.Class != sshcmd.ClassNone:
-		not.Said = e.said
+		not.Said = &sshcmd.Error{Class: r.Class, Host: not.Host, ExitCode: e.sshCode}
+		if e.said != nil {
+			not.Said.Log, not.Said.Line = e.said.Log, e.said.Line
+		}
 	}
 	return not
 }

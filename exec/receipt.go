@@ -92,8 +92,9 @@ type evidence struct {
 	said    *sshcmd.Error
 	// masterAlive was asked after ssh's end.
 	masterAlive bool
-	// sent says that something of the frame may have reached the host.
-	sent bool
+	// sent says that something of the frame may have reached the host, gaveUp
+	// that we ended ssh, since nothing came for too long.
+	sent, gaveUp bool
 	// canceled is a user's doing, timedOut ours.
 	canceled, timedOut bool
 }
@@ -111,6 +112,9 @@ func outcome(e evidence) (state State, class sshcmd.Class) {
 		return TimedOut, sshcmd.ClassNone
 	case m.exited && m.ended && e.canceled:
 		return Canceled, sshcmd.ClassNone
+	case m.exited && m.ended:
+		// It was ended for want of a link: how it took that is not its own end.
+		return Unknown, sshcmd.ClassConnectionLost
 	case m.exited && m.signal != 0:
 		return Signaled, sshcmd.ClassNone
 	case m.exited:
@@ -121,16 +125,20 @@ func outcome(e evidence) (state State, class sshcmd.Class) {
 		return Canceled, said
 	case !m.started && refused(e.said):
 		return NeverStarted, said
-	case !m.started && !e.sent && said != sshcmd.ClassNone:
+	case !m.started && !e.sent && !said.Permanent() && (!e.masterAlive || said == sshcmd.ClassConnectionLost):
+		// The master went away with the whole frame unread.
+		return NeverStarted, sshcmd.ClassMux
+	case !m.started && !e.sent && said != sshcmd.ClassNone && (e.sshCode == 255 || said == sshcmd.ClassTTY):
 		return NeverStarted, said
 	case !m.started && e.masterAlive && e.sshCode != 255:
 		// The session ended in good order, and its output, which comes in
 		// order, held no start mark: something else ran, not our shell.
 		return NeverStarted, sshcmd.ClassNone
-	case !m.started && !e.sent && e.masterAlive:
+	case !m.started && !e.sent && e.gaveUp:
 		return NeverStarted, sshcmd.ClassTimeout
 	case !m.started && !e.sent:
-		// The master went away with the whole frame unread.
+		// ssh went without a word, as with servers that lose a session when
+		// many are opened at once (dropbear 2022.83).
 		return NeverStarted, sshcmd.ClassMux
 	case e.timedOut:
 		return TimedOut, said

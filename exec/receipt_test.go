@@ -35,12 +35,16 @@ func TestOutcome(t *testing.T) {
 		"ended for a timeout":              {evidence{marks: cut, sent: true, timedOut: true}, TimedOut, ""},
 		"ended for a cancel":               {evidence{marks: cut, sent: true, canceled: true}, Canceled, ""},
 		"ended for a timeout, canceled":    {evidence{marks: cut, sent: true, canceled: true, timedOut: true}, TimedOut, ""},
-		"ended for nobody that we know":    {evidence{marks: cut, sent: true}, Signaled, ""},
+		"ended for nobody that we know":    {evidence{marks: cut, sent: true}, Unknown, sshcmd.ClassConnectionLost},
 		"no directory":                     {evidence{marks: marks{failed: "dir"}, sent: true, sshCode: 1, masterAlive: true}, NeverStarted, ""},
 		"no directory, link lost":          {evidence{marks: marks{failed: "dir"}, sent: true, sshCode: 255, said: said(sshcmd.ClassConnectionLost)}, NeverStarted, ""},
 		"session refused":                  {evidence{sent: true, sshCode: 255, masterAlive: true, said: said(sshcmd.ClassMuxRefused)}, NeverStarted, sshcmd.ClassMuxRefused},
 		"master gone before":               {evidence{sent: true, sshCode: 255, said: said(sshcmd.ClassMux)}, NeverStarted, sshcmd.ClassMux},
 		"nothing was sent":                 {evidence{sshCode: 255, said: said(sshcmd.ClassTTY)}, NeverStarted, sshcmd.ClassTTY},
+		"unread, the master gone":          {evidence{sshCode: 255}, NeverStarted, sshcmd.ClassMux},
+		"unread, the master broke off":     {evidence{sshCode: 255, masterAlive: true, said: said(sshcmd.ClassConnectionLost)}, NeverStarted, sshcmd.ClassMux},
+		"unread, ssh gone without a word":  {evidence{sshCode: 255, masterAlive: true, said: said("")}, NeverStarted, sshcmd.ClassMux},
+		"unread, no answer at all":         {evidence{sshCode: 255, masterAlive: true, gaveUp: true, said: said("")}, NeverStarted, sshcmd.ClassTimeout},
 		"another shell":                    {evidence{sent: true, sshCode: 0, masterAlive: true}, NeverStarted, ""},
 		"no sh":                            {evidence{sent: true, sshCode: 127, masterAlive: true}, NeverStarted, ""},
 		"another shell, though its 255":    {evidence{sent: true, sshCode: 255, masterAlive: true, said: said("")}, Unknown, ""},
@@ -87,7 +91,12 @@ func everyEvidence(visit func(e evidence)) {
 					for _, canceled := range flags {
 						for _, timedOut := range flags {
 							for _, sent := range flags {
-								visit(evidence{marks: m, said: s, sshCode: code, masterAlive: alive, canceled: canceled, timedOut: timedOut, sent: sent})
+								for _, gaveUp := range flags {
+									visit(evidence{
+										marks: m, said: s, sshCode: code, masterAlive: alive, canceled: canceled, timedOut: timedOut,
+										sent: sent, gaveUp: gaveUp,
+									})
+								}
 							}
 						}
 					}
@@ -112,10 +121,11 @@ func TestOutcomeInvariants(t *testing.T) {
 			"exited and signaled need an exit mark":    state != Exited && state != Signaled || m.exited,
 			"signaled needs evidence":                  state != Signaled || m.signal != 0,
 			"exited has no evidence of a signal":       state != Exited || m.signal == 0,
-			"an exit mark is never unknown":            !m.exited || state != Unknown && state != NeverStarted,
+			"an own end is never unknown":              !m.exited || m.ended && !e.canceled && !e.timedOut || state != Unknown && state != NeverStarted,
 			"timed_out needs our timeout":              state != TimedOut || e.timedOut,
 			"canceled needs our cancel":                state != Canceled || e.canceled,
 			"an own end is not ours":                   !m.exited || m.ended || state == Exited || state == Signaled,
+			"ours is not its own":                      !m.ended || state != Exited && state != Signaled,
 			"what is known to have run is not retried": !m.started || !retryable(class),
 			"retryable only if it never started":       !retryable(class) || state == NeverStarted || state == Canceled && !m.started,
 			"unknown has nobody to blame":              state != Unknown || !e.canceled && !e.timedOut,

@@ -94,7 +94,7 @@ func TestErrorText(t *testing.T) {
 			"ssh to the host failed with status 137 and gave no reason",
 			"ssh was ended from outside or lost its master; `bivy host ls` shows the connections that are up",
 		},
-		{Classify("h", 255, "the moon is full"), "ssh to h failed with status 255: the moon is full", "`ssh -v h` shows more"},
+		{Classify("h", 255, "the moon is full"), "ssh to h failed: the moon is full", "`ssh -v h` shows more"},
 	} {
 		if got := tc.err.Error(); got != tc.text {
 			t.Errorf("Error() = %q, want %q", got, tc.text)

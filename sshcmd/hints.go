@@ -11,7 +11,10 @@ func (e *Error) Error() string {
 		return "no failure of ssh"
 	}
 	host := e.shownHost()
-	what := fmt.Sprintf("ssh to %s failed with status %d", host, e.ExitCode)
+	what := "ssh to " + host + " failed"
+	if e.ExitCode != 255 { // which is all that ssh ever says by it
+		what += fmt.Sprintf(" with status %d", e.ExitCode)
+	}
 	if e.Class == ClassNone {
 		return what + " and gave no reason"
 	}

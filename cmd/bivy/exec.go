@@ -245,7 +245,7 @@ func receiptJSON(r exec.Receipt, err error) receiptFields {
 	f := receiptFields{
 		Format: 1, State: r.State, DurationMS: r.Duration.Milliseconds(),
 		StdoutBytes: r.StdoutBytes, StderrBytes: r.StderrBytes,
-		Survivors: make([]survivor, 0, len(r.Survivors)), Complete: r.SurvivorsComplete,
+		Survivors: make([]survivor, 0, len(r.Survivors)), Complete: r.SurvivorsComplete || r.State == exec.NeverStarted,
 		Lingering: r.Lingering,
 		Timing:    timingFields{r.Timing.Connect.Milliseconds(), r.Timing.Queue.Milliseconds(), r.Timing.Start.Milliseconds()},
 	}

@@ -46,6 +46,7 @@ func explainCommand(err error, f *failure) bool {
 		f.Hint = "try again; a link that is dead is noticed within a minute, and made anew"
 	case errors.As(err, &not) && not.Dir != "":
 		f.Code, f.Class, f.Host = exitNotFound, "not_found", not.Host
+		f.Hint = "give a directory that is there with --dir, relative to the workspace or the home there"
 	case errors.As(err, &not) && not.Said == nil:
 		f.Code, f.Class, f.Host = exitHostLacks, "host_lacks", not.Host
 		f.Hint = "bivy needs a host that runs the command it is given, with /bin/sh and dd; nothing was run"

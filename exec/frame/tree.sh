@@ -158,8 +158,9 @@ bivy_end() {
     B_rounds=$((B_rounds + 1))
     bivy_pause
   done
-  # Nobody knows what it was where the supervisor is gone.
-  [ -z "$B_members" ] || [ -n "$B_born" ] || B_found=1
+  # Nobody knows what it was where the supervisor is not known. One that is gone
+  # by now has reported its end, or cannot be asked any more.
+  [ -z "$B_members" ] || [ -n "$B_top" ] || B_found=1
   # A process of its own tells the time, whatever each look at the table takes.
   # It is our child, so the shell collects it while it waits for the pauses.
   sleep "$B_grace" &

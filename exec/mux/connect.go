@@ -113,7 +113,11 @@ func (m *Masters) loginLocked(ctx context.Context, r route, began time.Time) err
 	if m.cfg.Terminal == nil {
 		budget = max(budget-time.Since(began), minLogin)
 	}
+	start := time.Now()
 	err := m.login(ctx, r, budget)
+	if err != nil {
+		zerolog.Ctx(ctx).Info().Str("host", string(r.Host)).Dur("took", time.Since(start)).Msg("login failed")
+	}
 	m.recordFailure(ctx, r, err)
 	return err
 }

@@ -62,14 +62,14 @@ func TestYieldGuardian(t *testing.T) {
 		second = f.run(t, l, polite)
 		return !second.refused
 	})
-	eventually(t, "it is said that nobody watches", func() bool { return g.Why() == whyYielded && !g.Watching() })
+	eventually(t, "it is said that nobody watches", func() bool { return g.Why() == whyAlone && !g.Watching() })
 	if !first.alive() {
 		t.Error("the guardian ended a command when it made room")
 	}
 	m.YieldGuardian(t.Context(), l.RouteID())
 	_ = syscall.Kill(second.pid, syscall.SIGKILL)
 	third := second.register(t, l, Run{})
-	if within(t, 3*time.Second, third.Watching) || third.Why() != whyYielded {
+	if within(t, 3*time.Second, third.Watching) || third.Why() != whyAlone {
 		t.Errorf("after it made room: watching %v, why %q", third.Watching(), third.Why())
 	}
 }

@@ -13,7 +13,6 @@ import (
 // What the users of a host without a guardian are told.
 const (
 	whyAlone   = "the host allows one session at a time"
-	whyYielded = "the host has no session to spare"
 	whyRefused = "the host refuses a session for it at present"
 	whyEnded   = "its session on the host has ended"
 	whyLate    = "the host gave no word of having started it"
@@ -99,7 +98,7 @@ func (w *warden) guardianEnded(now time.Time, g *guardian, exit proc.Exit, said 
 }
 
 // failed says why nobody watches, and when that is tried again: after 1, 2, 5,
-// 10, 10, … seconds. A report is no longer to be expected soon.
+// 10, 10, … seconds.
 func (w *warden) failed(now time.Time, why string) {
 	pauses := [...]time.Duration{time.Second, 2 * time.Second, 5 * time.Second, 10 * time.Second}
 	w.retry = now.Add(pauses[min(w.failures, len(pauses)-1)])
@@ -123,7 +122,8 @@ func (w *warden) unwatched(why string) {
 	w.why = why
 	for _, r := range w.runs {
 		r.tell(news{Is: isUnwatched, Why: why})
-		if r.want != "" {
+		// An order stays, for the next guardian; without one it is in vain.
+		if r.want != "" && w.alone {
 			r.tell(news{Is: isLost})
 		}
 	}
@@ -132,7 +132,7 @@ func (w *warden) unwatched(why string) {
 // yield makes the guardian leave for good; left is called when it has.
 func (w *warden) yield(now time.Time, left func()) {
 	if !w.alone {
-		w.giveUp(now, whyYielded)
+		w.giveUp(now, whyAlone)
 	}
 	if w.guardian == nil {
 		left()

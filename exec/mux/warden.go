@@ -156,7 +156,7 @@ func (w *warden) endRun(r *watched, how string) {
 		return
 	}
 	r.want = how
-	if w.alone || w.guardian == nil && w.failures > 0 {
+	if w.alone {
 		r.tell(news{Is: isLost})
 	}
 }

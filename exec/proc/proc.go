@@ -78,9 +78,9 @@ func (e Exit) OK() bool { return e.Code == 0 }
 
 func (e Exit) String() string {
 	if e.Signal != 0 {
-		return fmt.Sprintf("killed by signal %d (%s)", int(e.Signal), e.Signal)
+		return fmt.Sprintf("ended by signal %d (%s)", int(e.Signal), e.Signal)
 	}
-	return fmt.Sprintf("exit status %d", e.Code)
+	return fmt.Sprintf("ended with %d", e.Code)
 }
 
 // NotFoundError says that a program is not installed where PATH looks.
