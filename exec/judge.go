@@ -42,7 +42,7 @@ func (a *attempt) receipt(exit proc.Exit, lingering bool) (Receipt, error) {
 	r := Receipt{
 		Started: a.started, PID: m.pid, PGID: m.pgid, BootID: m.bootID, Run: a.id.run,
 		StdoutBytes: stdoutBytes, StderrBytes: stderrBytes,
-		Confirmed: m.exited, Lingering: lingering,
+		Confirmed: m.exited && (a.lifeline() || !a.ordered || a.ended != nil), Lingering: lingering,
 	}
 	r.State, r.Class = outcome(e)
 	if !a.started.IsZero() {

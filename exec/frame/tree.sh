@@ -148,6 +148,10 @@ bivy_pause() { sleep 0.1 2>/dev/null || sleep 1; }
 bivy_end() {
   B_found= B_told=' ' B_kin=' '
   [ "$B_hurry" = 1 ] || B_hurry=
+  # A process of its own tells the time, whatever each look at the table takes.
+  # It is our child, so the shell collects it while it waits for the pauses.
+  sleep "$B_grace" &
+  B_clock=$!
   bivy_self
   bivy_top
   # The order may come before the command is there, and its processes are then
@@ -158,15 +162,16 @@ bivy_end() {
     B_rounds=$((B_rounds + 1))
     bivy_pause
   done
+  if [ "$B_rounds" -gt 0 ]; then
+    kill -KILL "$B_clock" # the grace begins when there is something to tell
+    sleep "$B_grace" &
+    B_clock=$!
+  fi
   # Nobody knows what it was where the supervisor is not known. One that is gone
   # by now has reported its end, or cannot be asked any more.
   [ -z "$B_members" ] || [ -n "$B_top" ] || B_found=1
-  # A process of its own tells the time, whatever each look at the table takes.
-  # It is our child, so the shell collects it while it waits for the pauses.
-  sleep "$B_grace" &
-  B_clock=$!
   B_rounds=0
-  while [ -n "$B_members" ] && [ -z "$B_hurry" ] && kill -0 "$B_clock"; do
+  while [ -n "$B_members" ] && [ -z "$B_hurry" ]; do
     # What was started meanwhile, by a shell that cleans up, is told as well.
     for B_pid in $B_members; do
       case $B_told in *" $B_pid "*) continue ;; esac
@@ -174,11 +179,12 @@ bivy_end() {
       kill -CONT "$B_pid"
       B_told="$B_told$B_pid "
     done
+    kill -0 "$B_clock" || break
     bivy_pause
     # Only when somebody is gone, and now and then, is it worth to look at all
     # processes again: many may be ended at once, and the host be busy.
     B_rounds=$(((B_rounds + 1) % 5)) B_same=1
-    for B_pid in $B_members; do kill -0 "$B_pid" || B_same=; done
+    for B_pid in $B_members; do [ -e "/proc/$B_pid/stat" ] || kill -0 "$B_pid" || B_same=; done
     [ -z "$B_same" ] || [ "$B_rounds" = 0 ] || continue
     bivy_find
     [ -n "$B_members" ] || bivy_find 1
