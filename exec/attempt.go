@@ -39,7 +39,7 @@ type attempt struct {
 	id    identity
 	guard *mux.Guard
 
-	ssh     *proc.Process
+	client  client
 	log     string
 	stdin   io.WriteCloser
 	fed     *feeding   // nil with a terminal
@@ -62,14 +62,14 @@ type attempt struct {
 	ordered  bool             // it was running when it was told to end
 	killing  bool             // the command was told to end without a grace
 	unheard  error            // our writer's: output was lost
-	killed   bool             // we ended ssh: its status says nothing
+	killed   bool             // we ended the client: its status says nothing
 	sent     bool             // the host may have got something of the frame
 	wedged   bool             // the master did not answer
 	report   <-chan mux.Ended // set while the guardian is at work for us
 	ended    *mux.Ended       // what it reported
 }
 
-// run starts ssh, watches the command, and says what became of it.
+// run opens a session, watches the command, and says what became of it.
 func (a *attempt) run(ctx context.Context) (Receipt, error) {
 	var err error
 	if a.log, err = a.lease.LogFile(); err != nil {
@@ -90,6 +90,9 @@ func (a *attempt) run(ctx context.Context) (Receipt, error) {
 	if err != nil {
 		a.guard.Over()
 		_ = words(a.log)
+		if ctx.Err() != nil {
+			return Receipt{State: Canceled}, &CanceledError{Host: a.lease.Host(), Cause: context.Cause(ctx)}
+		}
 		return Receipt{State: NeverStarted}, err
 	}
 	exit, lingering := a.watch(ctx)
@@ -135,7 +138,7 @@ func (a *attempt) watch(ctx context.Context) (exit proc.Exit, lingering bool) {
 	defer stop()
 	ended := make(chan proc.Exit, 1)
 	go func() {
-		exit, _ := a.ssh.Wait()
+		exit, _ := a.client.Wait()
 		ended <- exit
 	}()
 	a.limit = time.NewTimer(min(max(a.lease.Masters().Wait(), minStart), maxStart))

@@ -81,7 +81,7 @@ func (a *attempt) reported(end mux.Ended, ok, gone bool) {
 			a.limit.Reset(drain)
 		}
 	case a.cmd.TTY != nil:
-		_ = a.ssh.Signal(syscall.SIGTERM)
+		_ = a.client.Signal(syscall.SIGTERM)
 	default:
 		_ = a.stdin.Close()
 	}
@@ -124,11 +124,11 @@ func (a *attempt) delay() time.Duration {
 func (a *attempt) letGo(gone bool, ended <-chan proc.Exit, exit *proc.Exit) (lingering bool) {
 	if !gone {
 		a.killed = true
-		_ = a.ssh.Signal(syscall.SIGTERM)
+		_ = a.client.Signal(syscall.SIGTERM)
 		select {
 		case *exit = <-ended:
 		case <-time.After(proc.DefaultGrace):
-			_ = a.ssh.Signal(syscall.SIGKILL)
+			_ = a.client.Signal(syscall.SIGKILL)
 			*exit = <-ended
 		}
 	}

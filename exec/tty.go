@@ -74,7 +74,7 @@ func (a *attempt) startTTY(ctx context.Context) error {
 		_ = control.Close()
 		return fmt.Errorf("start ssh: %w", err)
 	}
-	a.ssh, a.stdin = p, control
+	a.client, a.stdin = p, control
 	local := &localTTY{file: t.Local, control: control, screen: newScreen(orDiscard(a.cmd.Stdout))}
 	t.local.Store(local)
 	// In this order: local uses control.
