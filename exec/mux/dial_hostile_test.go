@@ -1,0 +1,327 @@
+package mux
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"bivy/exec/proc"
+	"bivy/sshcmd"
+	"bivy/sshcmd/muxproto"
+)
+
+// fakeMaster listens where the master of a lease would.
+type fakeMaster struct {
+	*Lease
+	listener *net.UnixListener
+}
+
+// newFakeMaster starts a listener that answers each connection in its own way.
+func newFakeMaster(t *testing.T, serve func(*net.UnixConn), env ...string) *fakeMaster {
+	t.Helper()
+	home, err := os.MkdirTemp("/tmp", "mux") //nolint:usetesting // sockets do not fit below t.TempDir
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(home) })
+	m, err := Open(Config{SSH: []string{"ssh"}, Sockets: filepath.Join(home, "m"), Env: append(os.Environ(), env...)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &Lease{masters: m, id: "0123456789abcdef", route: route{Target: Target{Host: "gpu1"}}}
+	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: l.ControlPath(), Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(l.ControlPath(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			conn, err := listener.AcceptUnix()
+			if err != nil {
+				return
+			}
+			_ = conn.SetDeadline(time.Now().Add(patience))
+			serve(conn)
+			_ = conn.Close()
+		}
+	}()
+	t.Cleanup(func() { _ = listener.Close(); <-ended })
+	return &fakeMaster{Lease: l, listener: listener}
+}
+
+func packets(list ...muxproto.Message) []byte {
+	var b []byte
+	for _, m := range list {
+		b, _ = muxproto.Append(b, m)
+	}
+	return b
+}
+
+// takeRequest reads a client's side, up to the last descriptor. It returns the
+// packets other than alive checks, which it answers, and the number of
+// descriptors, which it closes.
+func takeRequest(conn *net.UnixConn) (said []byte, files int, err error) {
+	for {
+		var header [muxproto.HeaderSize]byte
+		if _, err := io.ReadFull(conn, header[:]); err != nil {
+			return said, 0, err
+		}
+		size, err := muxproto.Size(header)
+		if err != nil {
+			return said, 0, err
+		}
+		payload := make([]byte, size)
+		if _, err := io.ReadFull(conn, payload); err != nil {
+			return said, 0, err
+		}
+		m, err := muxproto.Decode(payload)
+		if err != nil {
+			return said, 0, err
+		}
+		switch m := m.(type) {
+		case muxproto.AliveCheck:
+			_, err = conn.Write(packets(muxproto.Alive{ID: m.ID, PID: uint32(os.Getpid())})) //nolint:gosec // a pid is a small number
+			if err != nil {
+				return said, 0, err
+			}
+			continue
+		case muxproto.NewSession:
+			m.ID = 0
+			said = append(said, packets(m)...)
+			files, err = takeFiles(conn)
+			return said, files, err
+		}
+		said = append(append(said, header[:]...), payload...)
+	}
+}
+
+func takeFiles(conn *net.UnixConn) (n int, err error) {
+	for ; n < 3; n++ {
+		var b [1]byte
+		oob := make([]byte, 64)
+		_, size, _, _, err := conn.ReadMsgUnix(b[:], oob)
+		if err != nil {
+			return n, err
+		}
+		list, err := unix.ParseSocketControlMessage(oob[:size])
+		if err != nil || len(list) != 1 {
+			return n, errors.Join(err, errors.New("no control message"))
+		}
+		fds, err := unix.ParseUnixRights(&list[0])
+		if err != nil || len(fds) != 1 {
+			return n, errors.Join(err, errors.New("not one descriptor"))
+		}
+		_ = unix.Close(fds[0])
+	}
+	return n, nil
+}
+
+var hello = muxproto.Hello{Version: muxproto.Version}
+
+// TestSameAsSSH: a master hears from us what it hears from an ssh.
+func TestSameAsSSH(t *testing.T) {
+	heard := make(chan []byte, 2)
+	f := newFakeMaster(t, func(conn *net.UnixConn) {
+		_, _ = conn.Write(packets(hello))
+		said, files, err := takeRequest(conn)
+		if err != nil || files != 3 {
+			said = append(said, "failed"...)
+		}
+		heard <- said
+		_, _ = conn.Write(packets(muxproto.Failure{ID: requestID, Reason: "no"}))
+	})
+	const command = "exec /bin/sh -c 'a b'"
+	d, err := dial(t, f.Lease, command)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantClass(t, d.wait(t).err, sshcmd.ClassMux)
+	s := sshcmd.Session{SSH: []string{"ssh"}, ControlPath: f.ControlPath(), Command: command}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if _, err := proc.Run(ctx, proc.Spec{Args: s.Args(), Env: []string{"PATH=" + os.Getenv("PATH")}}); err != nil {
+		t.Fatal(err)
+	}
+	ours, theirs := <-heard, <-heard
+	if !bytes.Equal(ours, theirs) {
+		t.Errorf("we say\n%x, ssh says\n%x", ours, theirs)
+	}
+	if !strings.Contains(string(ours), command) {
+		t.Errorf("the command is not in %q", ours)
+	}
+}
+
+// TestNoMaster: somebody else listens. He is refused in time, nothing is sent
+// to him but what anybody may know, and ssh is asked instead.
+func TestNoMaster(t *testing.T) {
+	for name, say := range map[string]string{
+		"garbage":         "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n",
+		"endless length":  "\xff\xff\xff\xff\x00\x00\x00\x01",
+		"no length":       "\x00\x00\x00\x00\x00\x00\x00\x01",
+		"another version": string(packets(muxproto.Hello{Version: 5})),
+		"another message": string(packets(muxproto.OK{ID: 1})),
+		"a cut message":   "\x00\x00\x00\x06\x00\x00\x00\x01\x00\x00",
+		"a flood":         strings.Repeat("x", 1<<20),
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := make(chan int64, 1)
+			f := newFakeMaster(t, func(conn *net.UnixConn) {
+				_, _ = io.WriteString(conn, say)
+				n, _ := io.Copy(io.Discard, conn)
+				got <- n
+			})
+			began := time.Now()
+			_, err := dial(t, f.Lease, "true")
+			var protocol *ProtocolError
+			if !errors.As(err, &protocol) || protocol.Path != f.ControlPath() {
+				t.Errorf("the error is %v", err)
+			}
+			if took := time.Since(began); took > 5*dialDeadline {
+				t.Errorf("that took %s", took)
+			}
+			if n := <-got; n != 0 {
+				t.Errorf("%d bytes were sent to it", n)
+			}
+			if may, _ := f.Dials(); may {
+				t.Error("it is not remembered")
+			}
+			f.masters.forgetSidecars(f.id)
+			if may, must := f.Dials(); !may || must {
+				t.Error("the next master is not dialled")
+			}
+		})
+	}
+}
+
+// TestSilentMaster: nobody speaks. That is no other protocol.
+func TestSilentMaster(t *testing.T) {
+	for name, say := range map[string]string{"nothing": "", "half a hello": string(packets(hello)[:9])} {
+		t.Run(name, func(t *testing.T) {
+			f := newFakeMaster(t, func(conn *net.UnixConn) {
+				_, _ = io.WriteString(conn, say)
+				_, _ = io.Copy(io.Discard, conn)
+			})
+			began := time.Now()
+			_, err := dial(t, f.Lease, "true")
+			wantClass(t, err, sshcmd.ClassMux)
+			if took := time.Since(began); took > 5*dialDeadline {
+				t.Errorf("that took %s", took)
+			}
+		})
+	}
+	t.Run("canceled", func(t *testing.T) {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		cause := errors.New("enough")
+		f := newFakeMaster(t, func(conn *net.UnixConn) {
+			cancel(cause)
+			_, _ = io.Copy(io.Discard, conn)
+		})
+		_, err := f.Dial(ctx, sshcmd.Session{ControlPath: f.ControlPath()}, os.Stdin, os.Stdout, os.Stderr)
+		if !errors.Is(err, cause) {
+			t.Errorf("the error is %v", err)
+		}
+	})
+}
+
+// TestStrangeAnswers: a master that talks nonsense once it has the request may
+// have opened the session, and is not dialled again.
+func TestStrangeAnswers(t *testing.T) {
+	opened := muxproto.SessionOpened{ID: requestID, Session: 3}
+	for name, c := range map[string]struct {
+		say   string
+		class sshcmd.Class
+		code  int
+		stays bool
+	}{
+		"denied":          {string(packets(muxproto.PermissionDenied{ID: requestID, Reason: "Permission denied"})), sshcmd.ClassMux, 255, true},
+		"failed in lines": {string(packets(muxproto.Failure{ID: requestID, Reason: "no\nHost key verification failed."})), sshcmd.ClassMux, 255, true},
+		"nothing":         {"", sshcmd.ClassConnectionLost, 255, true},
+		"half an answer":  {string(packets(opened)[:7]), sshcmd.ClassConnectionLost, 255, true},
+		"another request": {string(packets(muxproto.SessionOpened{ID: 7, Session: 3})), sshcmd.ClassConnectionLost, 255, false},
+		"another answer":  {string(packets(muxproto.OK{ID: requestID})), sshcmd.ClassConnectionLost, 255, false},
+		"garbage":         {"HTTP/1.1 400 Bad Request\r\n", sshcmd.ClassConnectionLost, 255, false},
+		"lost session":    {string(packets(opened)), sshcmd.ClassNone, 255, true},
+		"no terminal":     {string(packets(opened, muxproto.TTYAllocFail{Session: 3})), sshcmd.ClassNone, 255, true},
+		"other session":   {string(packets(opened, muxproto.Exit{Session: 4, Status: 0})), sshcmd.ClassConnectionLost, 255, false},
+		"two statuses":    {string(packets(opened, muxproto.Exit{Session: 3}, muxproto.Exit{Session: 3})), sshcmd.ClassConnectionLost, 255, false},
+		"garbage behind":  {string(packets(opened)) + "\xff\xff\xff\xff", sshcmd.ClassConnectionLost, 255, false},
+		"a large status":  {string(packets(opened, muxproto.Exit{Session: 3, Status: 0x103})), "ok", 3, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFakeMaster(t, func(conn *net.UnixConn) {
+				_, _ = conn.Write(packets(hello))
+				if _, _, err := takeRequest(conn); err == nil {
+					_, _ = io.WriteString(conn, c.say)
+				}
+			})
+			d, err := dial(t, f.Lease, "true")
+			if err != nil {
+				t.Fatal(err)
+			}
+			e := d.wait(t)
+			if c.class == "ok" {
+				if e.err != nil {
+					t.Error(e.err)
+				}
+			} else {
+				wantClass(t, e.err, c.class)
+				if said := sshcmd.ClassifySession("gpu1", e.exit.Code, d.words()); said.Class != c.class {
+					t.Errorf("the log says %q, of class %q", d.words(), said.Class)
+				}
+			}
+			if e.exit.Code != c.code {
+				t.Errorf("the status is %d", e.exit.Code)
+			}
+			if lines := bufio.NewScanner(strings.NewReader(d.words())); lines.Scan() && lines.Scan() {
+				t.Errorf("a master wrote lines into the log: %q", d.words())
+			}
+			if may, _ := f.Dials(); may != c.stays {
+				t.Errorf("may be dialled again: %t", may)
+			}
+		})
+	}
+}
+
+func TestForeignSocket(t *testing.T) {
+	f := newFakeMaster(t, func(conn *net.UnixConn) { _, _ = io.Copy(io.Discard, conn) })
+	if err := os.Chmod(f.ControlPath(), 0o666); err != nil { //nolint:gosec // that is the trouble
+		t.Fatal(err)
+	}
+	_, err := dial(t, f.Lease, "true")
+	var foreign *SocketError
+	if !errors.As(err, &foreign) || !strings.Contains(err.Error(), f.ControlPath()) {
+		t.Errorf("the error is %v", err)
+	}
+}
+
+func TestWays(t *testing.T) {
+	for _, c := range []struct {
+		env       []string
+		may, must bool
+	}{
+		{nil, true, false},
+		{[]string{"BIVY_MUX=ssh"}, false, false},
+		{[]string{"BIVY_MUX=direct"}, true, true},
+		{[]string{"BIVY_MUX=ssh", "BIVY_MUX=direct"}, true, true},
+		{[]string{"BIVY_MUX="}, true, false},
+	} {
+		f := newFakeMaster(t, func(*net.UnixConn) {}, append([]string{"BIVY_MUX="}, c.env...)...)
+		if may, must := f.Dials(); may != c.may || must != c.must {
+			t.Errorf("%q: may %t, must %t", c.env, may, must)
+		}
+	}
+}
