@@ -40,7 +40,6 @@ type attempt struct {
 	guard *mux.Guard
 
 	client  client
-	log     string
 	stdin   io.WriteCloser
 	fed     *feeding   // nil with a terminal
 	gate    *readyGate // nil without
@@ -71,10 +70,6 @@ type attempt struct {
 
 // run opens a session, watches the command, and says what became of it.
 func (a *attempt) run(ctx context.Context) (Receipt, error) {
-	var err error
-	if a.log, err = a.lease.LogFile(); err != nil {
-		return Receipt{State: NeverStarted}, err
-	}
 	a.guard = a.lease.Guard(ctx, mux.Run{ID: a.id.run, Grace: a.cmd.grace(), Lifeline: a.lifeline(), Keep: a.cmd.Keep})
 	a.began = time.Now()
 	// Two marks a stream and the notes between them fit without blocking.
@@ -82,6 +77,7 @@ func (a *attempt) run(ctx context.Context) (Receipt, error) {
 	a.readers = make(chan error, 2)
 	a.broken = make(chan error, 2)
 	a.begun, a.over = make(chan struct{}), make(chan struct{})
+	var err error
 	if a.cmd.TTY != nil {
 		err = a.startTTY(ctx)
 	} else {
@@ -89,7 +85,6 @@ func (a *attempt) run(ctx context.Context) (Receipt, error) {
 	}
 	if err != nil {
 		a.guard.Over()
-		_ = words(a.log)
 		if ctx.Err() != nil {
 			return Receipt{State: Canceled}, &CanceledError{Host: a.lease.Host(), Cause: context.Cause(ctx)}
 		}
@@ -108,7 +103,7 @@ func (a *attempt) run(ctx context.Context) (Receipt, error) {
 // other use for it.
 func (a *attempt) lifeline() bool { return a.cmd.Stdin == nil && a.cmd.TTY == nil }
 
-func (a *attempt) session(tty bool) sshcmd.Session {
+func (a *attempt) session(tty bool, log string) sshcmd.Session {
 	boot := frame.Boot
 	if tty {
 		boot = bootTTY
@@ -118,7 +113,7 @@ func (a *attempt) session(tty bool) sshcmd.Session {
 		panic(err) // a constant, covered by a test
 	}
 	return sshcmd.Session{
-		SSH: a.lease.Masters().Program(), ControlPath: a.lease.ControlPath(), Log: a.log, TTY: tty, Command: line,
+		SSH: a.lease.Masters().Program(), ControlPath: a.lease.ControlPath(), Log: log, TTY: tty, Command: line,
 	}
 }
 

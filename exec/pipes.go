@@ -31,7 +31,7 @@ func (a *attempt) startPipes(ctx context.Context) error {
 	c, err := a.open(ctx, in.r, out[0].w, out[1].w)
 	if err != nil {
 		closeAll([]*os.File{in.r, in.w, out[0].r, out[1].r, wake.r, wake.w})
-		return fmt.Errorf("open a session: %w", err)
+		return err
 	}
 	widen(out[0].r)
 	a.client, a.stdin = c, in.w

@@ -91,15 +91,15 @@ func (l *Lease) dialNoMore(ctx context.Context, why error) {
 // that is within dialDeadline; the host's answer comes through Wait. The
 // master has its own copies of the three files then.
 //
-// What ssh would say in its log (s.Log) is written there. The errors are
-// *sshcmd.Error for a master that could not be reached, *ProtocolError,
-// *SocketError, and the context's; nothing has run then.
+// The errors are *sshcmd.Error for a master that could not be reached, with
+// the words of ssh, *ProtocolError, *SocketError, and the context's; nothing
+// has run then.
 func (l *Lease) Dial(ctx context.Context, s sshcmd.Session, stdin, stdout, stderr *os.File) (*Channel, error) {
 	if err := onlyOurs(s.ControlPath); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, &SocketError{err}
 	}
-	c := &Channel{lease: l, session: s, ctx: ctx}
-	err := c.request(ctx, [...]*os.File{stdin, stdout, stderr})
+	c := &Channel{lease: l, socket: s.ControlPath, ctx: ctx, began: time.Now()}
+	err := c.request(ctx, s.Command, [...]*os.File{stdin, stdout, stderr})
 	if err == nil {
 		return c, nil
 	}
@@ -118,20 +118,20 @@ func (l *Lease) Dial(ctx context.Context, s sshcmd.Session, stdin, stdout, stder
 }
 
 // request connects and sends the request, within dialDeadline.
-func (c *Channel) request(ctx context.Context, files [3]*os.File) error {
+func (c *Channel) request(ctx context.Context, command string, files [3]*os.File) error {
 	ctx, cancel := context.WithTimeout(ctx, dialDeadline)
 	defer cancel()
 	packets, err := muxproto.Append(nil, muxproto.Hello{Version: muxproto.Version})
 	if err == nil {
 		packets, err = muxproto.Append(packets, muxproto.NewSession{
-			ID: requestID, Escape: muxproto.NoEscape, Command: c.session.Command,
+			ID: requestID, Escape: muxproto.NoEscape, Command: command,
 		})
 	}
 	if err != nil {
-		return &ProtocolError{c.session.ControlPath, err}
+		return &ProtocolError{c.socket, err}
 	}
-	if c.conn, err = dialSocket(ctx, c.session.ControlPath); err != nil {
-		return fmt.Errorf("Control socket connect(%s): %w", c.session.ControlPath, reason(err)) //nolint:staticcheck // ssh's words
+	if c.conn, err = dialSocket(ctx, c.socket); err != nil {
+		return fmt.Errorf("Control socket connect(%s): %w", c.socket, reason(err)) //nolint:staticcheck // ssh's words
 	}
 	stop := context.AfterFunc(ctx, func() { _ = c.conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
@@ -179,9 +179,9 @@ func (c *Channel) hello() error {
 	}
 	switch h, ok := m.(muxproto.Hello); {
 	case !ok:
-		return &ProtocolError{c.session.ControlPath, fmt.Errorf("its first message is a %T", m)}
+		return &ProtocolError{c.socket, fmt.Errorf("its first message is a %T", m)}
 	case h.Version != muxproto.Version:
-		return &ProtocolError{c.session.ControlPath, fmt.Errorf("it speaks version %d of the protocol, and not %d", h.Version, muxproto.Version)}
+		return &ProtocolError{c.socket, fmt.Errorf("it speaks version %d of the protocol, and not %d", h.Version, muxproto.Version)}
 	}
 	return nil
 }
@@ -195,7 +195,7 @@ func (c *Channel) read() (muxproto.Message, error) {
 	}
 	size, err := muxproto.Size(header)
 	if err != nil {
-		return nil, &ProtocolError{c.session.ControlPath, err}
+		return nil, &ProtocolError{c.socket, err}
 	}
 	payload := make([]byte, size)
 	if _, err := io.ReadFull(c.from, payload); err != nil {
@@ -203,7 +203,7 @@ func (c *Channel) read() (muxproto.Message, error) {
 	}
 	m, err := muxproto.Decode(payload)
 	if err != nil {
-		return nil, &ProtocolError{c.session.ControlPath, err}
+		return nil, &ProtocolError{c.socket, err}
 	}
 	return m, nil
 }

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"io"
 	"net"
-	"os"
 	"sync/atomic"
 	"syscall"
+	"time"
+
+	"github.com/rs/zerolog"
 
 	"bivy/exec/proc"
 	"bivy/internal/termsafe"
@@ -25,13 +27,18 @@ const maxReason = 300
 // Channel is one session on a master, opened without a process. Its methods
 // are those of a *proc.Process that runs `ssh -S`, and say the same.
 type Channel struct {
-	lease   *Lease
-	session sshcmd.Session
-	ctx     context.Context // for the log
-	conn    *net.UnixConn
-	from    *bufio.Reader
-	closed  atomic.Bool
+	lease  *Lease
+	socket string
+	ctx    context.Context // for the log
+	began  time.Time
+	conn   *net.UnixConn
+	from   *bufio.Reader
+	closed atomic.Bool
+	words  string
 }
+
+// Words is what ssh would have said in its log, after Wait.
+func (c *Channel) Words() string { return c.words }
 
 // Signal ends the session from here, whatever the signal: the connection is
 // closed, and the master takes that for the end of a client. It closes the
@@ -50,7 +57,13 @@ func (c *Channel) Signal(syscall.Signal) error {
 // is *sshcmd.Error where the master or the host gave no session (ClassMux,
 // ClassMuxRefused) or the session was lost.
 func (c *Channel) Wait() (proc.Exit, error) {
-	defer c.conn.Close() //nolint:errcheck // all was said
+	exit, err := c.wait()
+	_ = c.conn.Close()
+	zerolog.Ctx(c.ctx).Debug().Err(err).Stringer("end", exit).Dur("took", time.Since(c.began)).Msg("session ended")
+	return exit, err
+}
+
+func (c *Channel) wait() (proc.Exit, error) {
 	id, err := c.opened()
 	if err != nil {
 		return proc.Exit{Code: noStatus}, err
@@ -119,7 +132,7 @@ func (c *Channel) same(session, want uint32) error {
 }
 
 func (c *Channel) unexpected(what string) error {
-	return &ProtocolError{c.session.ControlPath, errors.New("it sent " + what)}
+	return &ProtocolError{c.socket, errors.New("it sent " + what)}
 }
 
 // unanswered is the end of a connection on which no answer came, or nonsense:
@@ -153,18 +166,8 @@ func (c *Channel) remember(err error) {
 	}
 }
 
-// say writes into the log what ssh would have said, and returns it as ssh's
-// failure.
+// say keeps what ssh would have said, and returns it as ssh's failure.
 func (c *Channel) say(words string) error {
-	if c.session.Log != "" {
-		log, err := os.OpenFile(c.session.Log, os.O_APPEND|os.O_WRONLY|os.O_CREATE, 0o600)
-		if err == nil {
-			_, err = log.WriteString(words + "\n")
-			err = errors.Join(err, log.Close())
-		}
-		if err != nil {
-			words += " (" + err.Error() + ")"
-		}
-	}
-	return sshcmd.ClassifySession(c.lease.Host(), noStatus, words)
+	c.words = words + "\n"
+	return sshcmd.ClassifySession(c.lease.Host(), noStatus, c.words)
 }

@@ -21,7 +21,7 @@ type dialled struct {
 	*Channel
 	stdin          *os.File
 	stdout, stderr *os.File
-	log            string
+	said           string // of a dial in vain
 	done           chan end
 }
 
@@ -42,12 +42,15 @@ func dial(t *testing.T, l *Lease, command string) (*dialled, error) {
 		t.Cleanup(func() { _, _ = r.Close(), w.Close() })
 		pipes[i] = [2]*os.File{r, w}
 	}
-	log := filepath.Join(t.TempDir(), "log")
-	s := sshcmd.Session{ControlPath: l.ControlPath(), Log: log, Command: command}
+	s := sshcmd.Session{ControlPath: l.ControlPath(), Command: command}
 	c, err := l.Dial(t.Context(), s, pipes[0][0], pipes[1][1], pipes[2][1])
 	_, _, _ = pipes[0][0].Close(), pipes[1][1].Close(), pipes[2][1].Close()
-	d := &dialled{Channel: c, stdin: pipes[0][1], stdout: pipes[1][0], stderr: pipes[2][0], log: log, done: make(chan end, 1)}
+	d := &dialled{Channel: c, stdin: pipes[0][1], stdout: pipes[1][0], stderr: pipes[2][0], done: make(chan end, 1)}
 	if err != nil {
+		var said *sshcmd.Error
+		if errors.As(err, &said) {
+			d.said = said.Log
+		}
 		return d, err
 	}
 	go func() {
@@ -72,8 +75,10 @@ func (d *dialled) wait(t *testing.T) end {
 
 // words are what ssh would have said.
 func (d *dialled) words() string {
-	text, _ := os.ReadFile(d.log)
-	return string(text)
+	if d.Channel == nil {
+		return d.said
+	}
+	return d.Words()
 }
 
 // wantClass checks what a session ended with.
