@@ -42,12 +42,11 @@ func TestOverSSHClients(t *testing.T) {
 func logSSH(t testing.TB) (calls func() []string) {
 	t.Helper()
 	dir := t.TempDir()
-	real := sshPath(t)
-	text := fmt.Sprintf("#!/bin/sh\necho \"$*\" >>%s/calls\nexec %s \"$@\"\n", dir, real)
+	text := fmt.Sprintf("#!/bin/sh\necho \"$*\" >>%s/calls\nexec %s \"$@\"\n", dir, sshPath(t))
 	// A process that is forked meanwhile would have the file open for writing,
 	// and nobody could run it until that one execs.
 	syscall.ForkLock.RLock()
-	err := os.WriteFile(dir+"/ssh", []byte(text), 0o700) //nolint:gosec // it is a program
+	err := os.WriteFile(dir+"/ssh", []byte(text), 0o700)
 	syscall.ForkLock.RUnlock()
 	if err != nil {
 		t.Fatal(err)

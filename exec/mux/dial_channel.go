@@ -106,7 +106,7 @@ func (c *Channel) opened() (session uint32, err error) {
 	case muxproto.SessionOpened:
 		request, session = m.ID, m.Session
 	case muxproto.PermissionDenied:
-		request, err = m.ID, errors.New("Master refused session request: "+safeReason(m.Reason)) //nolint:staticcheck // ssh's words
+		request, err = m.ID, errors.New("Master refused session request: "+safeReason(m.Reason))
 	case muxproto.Failure:
 		request, err = m.ID, errors.New("mux_client_request_session: session request failed: "+safeReason(m.Reason))
 	default:

@@ -1,7 +1,6 @@
 package mux
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -286,7 +285,7 @@ func TestStrangeAnswers(t *testing.T) {
 			if e.exit.Code != c.code {
 				t.Errorf("the status is %d", e.exit.Code)
 			}
-			if lines := bufio.NewScanner(strings.NewReader(d.words())); lines.Scan() && lines.Scan() {
+			if strings.Count(d.words(), "\n") > 1 {
 				t.Errorf("a master wrote lines into the log: %q", d.words())
 			}
 			if may, _ := f.Dials(); may != c.stays {
@@ -298,7 +297,7 @@ func TestStrangeAnswers(t *testing.T) {
 
 func TestForeignSocket(t *testing.T) {
 	f := newFakeMaster(t, func(conn *net.UnixConn) { _, _ = io.Copy(io.Discard, conn) })
-	if err := os.Chmod(f.ControlPath(), 0o666); err != nil { //nolint:gosec // that is the trouble
+	if err := os.Chmod(f.ControlPath(), 0o666); err != nil {
 		t.Fatal(err)
 	}
 	_, err := dial(t, f.Lease, "true")
