@@ -142,6 +142,7 @@ func (c *Channel) unanswered(err error) error {
 		return net.ErrClosed
 	}
 	c.remember(err)
+	c.settle()
 	return c.say("mux_client_request_session: read from master failed: " + reason(err).Error())
 }
 
@@ -155,8 +156,15 @@ func (c *Channel) lost(err error) error {
 	case errors.As(err, &protocol):
 		return c.unanswered(err)
 	}
+	c.settle()
 	return sshcmd.ClassifySession(c.lease.Host(), noStatus, "")
 }
+
+// settle returns when the master, if it is ending, listens no more: the system
+// may close our connection first, and who asks then whether the master lives
+// (Alive) would be told so. A living one says hello; a dying one's socket
+// drops us when it is closed.
+func (c *Channel) settle() { _ = greets(context.WithoutCancel(c.ctx), c.socket) }
 
 // remember keeps the next session from a master that talks nonsense.
 func (c *Channel) remember(err error) {

@@ -221,6 +221,9 @@ func TestDialLostMaster(t *testing.T) {
 	if e.exit.Code != 255 || d.words() != "" {
 		t.Errorf("status %d, log %q", e.exit.Code, d.words())
 	}
+	if l.Alive() {
+		t.Error("the session is lost, and the master that was killed still listens")
+	}
 	eventually(t, "the holder has ended", func() bool { return len(f.processes(t)) == 0 })
 	d, err = dial(t, l, "true")
 	wantClass(t, err, sshcmd.ClassMux)
