@@ -39,8 +39,7 @@ type attempt struct {
 	id    identity
 	guard *mux.Guard
 
-	ssh     *proc.Process
-	log     string
+	client  client
 	stdin   io.WriteCloser
 	fed     *feeding   // nil with a terminal
 	gate    *readyGate // nil without
@@ -64,19 +63,15 @@ type attempt struct {
 	unfed    bool             // its input was ended, for want of another way
 	killing  bool             // the command was told to end without a grace
 	unheard  error            // our writer's: output was lost
-	killed   bool             // we ended ssh: its status says nothing
+	killed   bool             // we ended the client: its status says nothing
 	sent     bool             // the host may have got something of the frame
 	wedged   bool             // the master did not answer
 	report   <-chan mux.Ended // set while the guardian is at work for us
 	ended    *mux.Ended       // what it reported
 }
 
-// run starts ssh, watches the command, and says what became of it.
+// run opens a session, watches the command, and says what became of it.
 func (a *attempt) run(ctx context.Context) (Receipt, error) {
-	var err error
-	if a.log, err = a.lease.LogFile(); err != nil {
-		return Receipt{State: NeverStarted}, err
-	}
 	a.guard = a.lease.Guard(ctx, mux.Run{ID: a.id.run, Grace: a.cmd.grace(), Lifeline: a.lifeline(), Keep: a.cmd.Keep})
 	a.began = time.Now()
 	// Two marks a stream and the notes between them fit without blocking.
@@ -84,6 +79,7 @@ func (a *attempt) run(ctx context.Context) (Receipt, error) {
 	a.readers = make(chan error, 2)
 	a.broken = make(chan error, 2)
 	a.begun, a.over = make(chan struct{}), make(chan struct{})
+	var err error
 	if a.cmd.TTY != nil {
 		err = a.startTTY(ctx)
 	} else {
@@ -91,7 +87,9 @@ func (a *attempt) run(ctx context.Context) (Receipt, error) {
 	}
 	if err != nil {
 		a.guard.Over()
-		_ = words(a.log)
+		if ctx.Err() != nil {
+			return Receipt{State: Canceled}, &CanceledError{Host: a.lease.Host(), Cause: context.Cause(ctx)}
+		}
 		return Receipt{State: NeverStarted}, err
 	}
 	exit, lingering := a.watch(ctx)
@@ -107,7 +105,7 @@ func (a *attempt) run(ctx context.Context) (Receipt, error) {
 // other use for it.
 func (a *attempt) lifeline() bool { return a.cmd.Stdin == nil && a.cmd.TTY == nil }
 
-func (a *attempt) session(tty bool) sshcmd.Session {
+func (a *attempt) session(tty bool, log string) sshcmd.Session {
 	boot := frame.Boot
 	if tty {
 		boot = bootTTY
@@ -117,7 +115,7 @@ func (a *attempt) session(tty bool) sshcmd.Session {
 		panic(err) // a constant, covered by a test
 	}
 	return sshcmd.Session{
-		SSH: a.lease.Masters().Program(), ControlPath: a.lease.ControlPath(), Log: a.log, TTY: tty, Command: line,
+		SSH: a.lease.Masters().Program(), ControlPath: a.lease.ControlPath(), Log: log, TTY: tty, Command: line,
 	}
 }
 
@@ -137,7 +135,7 @@ func (a *attempt) watch(ctx context.Context) (exit proc.Exit, lingering bool) {
 	defer stop()
 	ended := make(chan proc.Exit, 1)
 	go func() {
-		exit, _ := a.ssh.Wait()
+		exit, _ := a.client.Wait()
 		ended <- exit
 	}()
 	a.limit = time.NewTimer(min(max(a.lease.Masters().Wait(), minStart), maxStart))

@@ -81,7 +81,7 @@ func (a *attempt) reported(end mux.Ended, ok, gone bool) {
 			a.limit.Reset(drain)
 		}
 	case a.cmd.TTY != nil:
-		_ = a.ssh.Signal(syscall.SIGTERM)
+		_ = a.client.Signal(syscall.SIGTERM)
 	default:
 		// Whatever it makes of the end of its input is our doing.
 		a.unfed = !a.allExited()
@@ -126,11 +126,11 @@ func (a *attempt) delay() time.Duration {
 func (a *attempt) letGo(gone bool, ended <-chan proc.Exit, exit *proc.Exit) (lingering bool) {
 	if !gone {
 		a.killed = true
-		_ = a.ssh.Signal(syscall.SIGTERM)
+		_ = a.client.Signal(syscall.SIGTERM)
 		select {
 		case *exit = <-ended:
 		case <-time.After(proc.DefaultGrace):
-			_ = a.ssh.Signal(syscall.SIGKILL)
+			_ = a.client.Signal(syscall.SIGKILL)
 			*exit = <-ended
 		}
 	}

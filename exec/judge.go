@@ -12,7 +12,7 @@ import (
 // receipt gathers the evidence after the end and turns it into a receipt, and
 // into an error wherever the command did not simply run to its end.
 func (a *attempt) receipt(exit proc.Exit, lingering bool) (Receipt, error) {
-	log := words(a.log)
+	log := a.client.Words()
 	m, stdoutBytes := a.stdout.state()
 	noise := a.stdout.noiseText()
 	var stderrBytes int64

@@ -31,6 +31,10 @@ const (
 	roleArgs   = "args"
 	// markVar is in the environment of all that one test starts on its host.
 	markVar = "BIVY_EXEC_MARK"
+	// wayVar decides how sessions are opened, by the words after it.
+	wayVar    = "BIVY_MUX"
+	wayDirect = "direct"
+	wayClient = "ssh"
 )
 
 func TestMain(m *testing.M) {
@@ -48,6 +52,13 @@ func TestMain(m *testing.M) {
 	case roleArgs:
 		_, _ = os.Stdout.WriteString(os.Getenv("VALUE") + "\x00" + strings.Join(os.Args[1:], "\x00"))
 		os.Exit(0)
+	}
+	if os.Getenv(wayVar) == "" {
+		// Nothing falls back unseen. TestOverSSHClients runs the same tests
+		// the other way.
+		if err := os.Setenv(wayVar, wayDirect); err != nil {
+			panic(err)
+		}
 	}
 	leak.Main(m)
 }

@@ -7,8 +7,6 @@ import (
 	"io"
 	"os"
 	"syscall"
-
-	"bivy/exec/proc"
 )
 
 // readBuffer is what one read of a stream takes at most, in bytes: a quarter
@@ -16,8 +14,8 @@ import (
 // longer (2 cores).
 const readBuffer = 256 << 10
 
-// startPipes starts ssh with three pipes of ours. They are real pipes, which
-// ssh hands to the master, so no process stands between.
+// startPipes opens a session with three pipes of ours. They are real pipes,
+// which the master gets, so no process stands between.
 func (a *attempt) startPipes(ctx context.Context) error {
 	in, out, wake, err := openPipes()
 	if err != nil {
@@ -30,16 +28,13 @@ func (a *attempt) startPipes(ctx context.Context) error {
 		closeAll([]*os.File{in.r, in.w, out[0].r, out[1].r, wake.r, wake.w})
 		return err
 	}
-	p, err := proc.Start(context.WithoutCancel(ctx), proc.Spec{
-		Args: a.session(false).Args(), Env: a.lease.Masters().Env(),
-		Stdin: in.r, Stdout: out[0].w, Stderr: out[1].w, Isolation: proc.Session,
-	})
+	c, err := a.open(ctx, in.r, out[0].w, out[1].w)
 	if err != nil {
 		closeAll([]*os.File{in.r, in.w, out[0].r, out[1].r, wake.r, wake.w})
-		return fmt.Errorf("start ssh: %w", err)
+		return err
 	}
 	widen(out[0].r)
-	a.ssh, a.stdin = p, in.w
+	a.client, a.stdin = c, in.w
 	// In this order: the wake lets the readers go, the close of a stream waits
 	// for its reader, and then nobody looks at the wake any more.
 	a.wake = func() { _ = wake.w.Close() }
@@ -77,9 +72,9 @@ func openPipes() (in pipe, out [2]pipe, wake pipe, err error) {
 	return in, out, wake, nil
 }
 
-// feeding is a frame on its way into ssh's stdin.
+// feeding is a frame on its way into the session's stdin.
 type feeding struct {
-	unread  *os.File      // our end of what ssh reads from
+	unread  *os.File      // our end of what the master reads from
 	stopped chan struct{} // closed when the frame was written, or could not be
 	written int
 }

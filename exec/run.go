@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
-	"os"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -123,15 +122,4 @@ func (r *retry) wait(ctx context.Context, lease *mux.Lease, why error) error {
 // away just before.
 func retryable(c sshcmd.Class) bool {
 	return c == sshcmd.ClassMuxRefused || c == sshcmd.ClassMux
-}
-
-// words reads ssh's own log of a session and removes it.
-func words(path string) string {
-	data, err := os.ReadFile(path)
-	_ = os.Remove(path)
-	if err != nil {
-		return ""
-	}
-	const enough = 64 << 10
-	return string(data[:min(len(data), enough)])
 }

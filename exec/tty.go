@@ -3,7 +3,6 @@ package exec
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"io"
 	"os"
 	"sync/atomic"
@@ -67,14 +66,12 @@ func (a *attempt) startTTY(ctx context.Context) error {
 	if t.Term != "" {
 		env = append(env[:len(env):len(env)], "TERM="+t.Term)
 	}
-	p, err := proc.Start(context.WithoutCancel(ctx), proc.Spec{
-		Args: a.session(true).Args(), Env: env, Stdin: tty, Stdout: tty, Stderr: tty, TTY: tty,
-	})
+	c, err := a.startSSH(ctx, true, proc.Spec{Env: env, Stdin: tty, Stdout: tty, Stderr: tty, TTY: tty})
 	if err != nil {
 		_ = control.Close()
-		return fmt.Errorf("start ssh: %w", err)
+		return err
 	}
-	a.ssh, a.stdin = p, control
+	a.client, a.stdin = c, control
 	local := &localTTY{file: t.Local, control: control, screen: newScreen(orDiscard(a.cmd.Stdout))}
 	t.local.Store(local)
 	// In this order: local uses control.

@@ -18,14 +18,14 @@ import (
 
 // world is a real sshd and our masters for it.
 type world struct {
-	t       *testing.T
+	t       testing.TB
 	server  *sshdtest.Server
 	masters *mux.Masters
 	target  mux.Target
 	mark    string // the value of markVar
 }
 
-func newWorld(t *testing.T, o sshdtest.Options) *world {
+func newWorld(t testing.TB, o sshdtest.Options) *world {
 	t.Helper()
 	server := sshdtest.Start(t, o)
 	// The path of t.TempDir leaves no room for a socket.

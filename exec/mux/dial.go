@@ -1,0 +1,236 @@
+package mux
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/rs/zerolog"
+	"golang.org/x/sys/unix"
+
+	"bivy/sshcmd"
+	"bivy/sshcmd/muxproto"
+)
+
+// muxVar is the environment variable that decides how sessions are opened:
+// wayClient is by an ssh process always, wayDirect never. Without it a session
+// is dialled, and ssh started for a master that cannot be talked to.
+const (
+	muxVar    = "BIVY_MUX"
+	wayClient = "ssh"
+	wayDirect = "direct"
+)
+
+// requestID is that of the one request on a connection.
+const requestID = 1
+
+// ProtocolError says that what listens on a control socket does not speak the
+// protocol that we know.
+type ProtocolError struct {
+	Path string
+	Err  error
+}
+
+func (e *ProtocolError) Error() string {
+	return fmt.Sprintf("the master on %s cannot be talked to without ssh: %v", e.Path, e.Err)
+}
+
+// Unwrap returns what was wrong.
+func (e *ProtocolError) Unwrap() error { return e.Err }
+
+// SocketError says that a control socket is not the user's alone, so that
+// nothing was sent to it.
+type SocketError struct{ Err error }
+
+func (e *SocketError) Error() string {
+	return fmt.Sprintf("the control socket is not used: %v", e.Err)
+}
+
+// Unwrap returns what was wrong.
+func (e *SocketError) Unwrap() error { return e.Err }
+
+// way is the value of muxVar.
+func (m *Masters) way() string {
+	for i := len(m.cfg.Env) - 1; i >= 0; i-- { // the last one counts, as in os/exec
+		if value, ok := strings.CutPrefix(m.cfg.Env[i], muxVar+"="); ok {
+			return value
+		}
+	}
+	return ""
+}
+
+// Dials says whether sessions on the master may be dialled, and whether they
+// must be.
+func (l *Lease) Dials() (may, must bool) {
+	switch l.masters.way() {
+	case wayClient:
+		return false, false
+	case wayDirect:
+		return true, true
+	}
+	_, err := os.Lstat(l.Sidecar("nodial"))
+	return errors.Is(err, os.ErrNotExist), false
+}
+
+// dialNoMore remembers a master that cannot be talked to. Where that fails,
+// each session finds it out by itself.
+func (l *Lease) dialNoMore(ctx context.Context, why error) {
+	zerolog.Ctx(ctx).Debug().Err(why).Msg("sessions on this master go through ssh")
+	_ = os.WriteFile(l.Sidecar("nodial"), []byte(why.Error()+"\n"), 0o600)
+}
+
+// Dial asks the master for a session without a terminal, as an `ssh -S` would,
+// but from this process. It returns when the request is with the master, and
+// that is within dialDeadline; the host's answer comes through Wait. The
+// master has its own copies of the three files then.
+//
+// The errors are *sshcmd.Error for a master that could not be reached, with
+// the words of ssh, *ProtocolError, *SocketError, and the context's; nothing
+// has run then.
+func (l *Lease) Dial(ctx context.Context, s sshcmd.Session, stdin, stdout, stderr *os.File) (*Channel, error) {
+	if err := onlyOurs(s.ControlPath); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, &SocketError{err}
+	}
+	c := &Channel{lease: l, socket: s.ControlPath, ctx: ctx, began: time.Now()}
+	err := c.request(ctx, s.Command, [...]*os.File{stdin, stdout, stderr})
+	if err == nil {
+		return c, nil
+	}
+	if c.conn != nil {
+		_ = c.conn.Close()
+	}
+	var protocol *ProtocolError
+	switch {
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	case errors.As(err, &protocol):
+		l.dialNoMore(ctx, protocol)
+		return nil, err
+	}
+	return nil, c.say(err.Error())
+}
+
+// request connects and sends the request, within dialDeadline.
+func (c *Channel) request(ctx context.Context, command string, files [3]*os.File) error {
+	ctx, cancel := context.WithTimeout(ctx, dialDeadline)
+	defer cancel()
+	packets, err := muxproto.Append(nil, muxproto.Hello{Version: muxproto.Version})
+	if err == nil {
+		packets, err = muxproto.Append(packets, muxproto.NewSession{
+			ID: requestID, Escape: muxproto.NoEscape, Command: command,
+		})
+	}
+	if err != nil {
+		return &ProtocolError{c.socket, err}
+	}
+	if c.conn, err = dialSocket(ctx, c.socket); err != nil {
+		return fmt.Errorf("Control socket connect(%s): %w", c.socket, reason(err)) //nolint:staticcheck // ssh's words
+	}
+	stop := context.AfterFunc(ctx, func() { _ = c.conn.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	c.from = bufio.NewReaderSize(c.conn, 512)
+	if err := c.hello(); err != nil {
+		return err
+	}
+	if _, err := c.conn.Write(packets); err != nil {
+		return fmt.Errorf("mux_client_request_session: write packet: %w", reason(err))
+	}
+	for _, file := range files {
+		if err := sendFile(c.conn, file); err != nil {
+			return fmt.Errorf("mm_send_fd: sendmsg: %w", reason(err))
+		}
+	}
+	if !stop() {
+		return fmt.Errorf("mm_send_fd: sendmsg: %w", syscall.ETIMEDOUT)
+	}
+	return nil
+}
+
+// dialSocket connects. Somebody whose queue is full (EAGAIN; connect(2),
+// Linux) may be a master that many dial at once.
+func dialSocket(ctx context.Context, socket string) (*net.UnixConn, error) {
+	for {
+		conn, err := new(net.Dialer).DialContext(ctx, "unix", socket)
+		if unixConn, ok := conn.(*net.UnixConn); ok && err == nil {
+			return unixConn, nil
+		}
+		if !errors.Is(err, syscall.EAGAIN) || sleep(ctx, lockPoll) != nil {
+			return nil, err
+		}
+	}
+}
+
+// hello hears who listens. A master says it of its own accord.
+func (c *Channel) hello() error {
+	m, err := c.read()
+	var bad *ProtocolError
+	switch {
+	case errors.As(err, &bad):
+		return err
+	case err != nil:
+		return fmt.Errorf("muxclient: master hello exchange failed: %w", reason(err))
+	}
+	switch h, ok := m.(muxproto.Hello); {
+	case !ok:
+		return &ProtocolError{c.socket, fmt.Errorf("its first message is a %T", m)}
+	case h.Version != muxproto.Version:
+		return &ProtocolError{c.socket, fmt.Errorf("it speaks version %d of the protocol, and not %d", h.Version, muxproto.Version)}
+	}
+	return nil
+}
+
+// read reads one message. The error is io.EOF at the end, *ProtocolError for
+// what is no message, or the connection's.
+func (c *Channel) read() (muxproto.Message, error) {
+	var header [muxproto.HeaderSize]byte
+	if _, err := io.ReadFull(c.from, header[:]); err != nil {
+		return nil, err
+	}
+	size, err := muxproto.Size(header)
+	if err != nil {
+		return nil, &ProtocolError{c.socket, err}
+	}
+	payload := make([]byte, size)
+	if _, err := io.ReadFull(c.from, payload); err != nil {
+		return nil, io.ErrUnexpectedEOF
+	}
+	m, err := muxproto.Decode(payload)
+	if err != nil {
+		return nil, &ProtocolError{c.socket, err}
+	}
+	return m, nil
+}
+
+// sendFile passes a descriptor with one byte. The file is borrowed: to take
+// its descriptor would make it a blocking one, and a master wants none.
+func sendFile(conn *net.UnixConn, file *os.File) error {
+	raw, err := file.SyscallConn()
+	if err != nil {
+		return err
+	}
+	ctlErr := raw.Control(func(fd uintptr) {
+		_, _, err = conn.WriteMsgUnix([]byte{0}, unix.UnixRights(int(fd)), nil)
+	})
+	return errors.Join(ctlErr, err)
+}
+
+// reason is the system's word for an error, as ssh would print it.
+func reason(err error) error {
+	var number syscall.Errno
+	switch {
+	case errors.As(err, &number):
+		return number
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
+		return syscall.ETIMEDOUT
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return syscall.EPIPE
+	}
+	return err
+}
