@@ -54,9 +54,8 @@ func TestMain(m *testing.M) {
 		os.Exit(0)
 	}
 	if os.Getenv(wayVar) == "" {
-		// Nothing falls back unseen. TestOverSSHClients runs the same tests
-		// the other way.
-		if err := os.Setenv(wayVar, wayDirect); err != nil {
+		// Nothing is unseen. TestOverDirect runs the same tests the other way.
+		if err := os.Setenv(wayVar, wayClient); err != nil {
 			panic(err)
 		}
 	}

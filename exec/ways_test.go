@@ -19,10 +19,10 @@ import (
 	"bivy/integration/sshdtest"
 )
 
-// TestOverSSHClients runs the tests of whole commands again, in a process of
-// its own, with an ssh process for each session.
-func TestOverSSHClients(t *testing.T) {
-	if os.Getenv(wayVar) != wayDirect {
+// TestOverDirect runs the tests of whole commands again, in a process of its
+// own, without an ssh process for each session.
+func TestOverDirect(t *testing.T) {
+	if os.Getenv(wayVar) != wayClient {
 		// This is the process that it starts, or somebody chose a way.
 		t.Skip(wayVar + " is set")
 	}
@@ -30,8 +30,8 @@ func TestOverSSHClients(t *testing.T) {
 	defer cancel()
 	var out bytes.Buffer
 	exit, err := proc.Run(ctx, proc.Spec{
-		Args: []string{self(t), "-test.v", "-test.run", "^(TestRun|TestMoreCommands|TestHostWithout)"},
-		Env:  append(os.Environ(), wayVar+"="+wayClient), Stdout: &out, Stderr: &out,
+		Args: []string{self(t), "-test.v", "-test.run", "^(TestRun|TestMoreCommands|TestHostWithout|TestCanceledWhileDialling)"},
+		Env:  append(os.Environ(), wayVar+"="+wayDirect), Stdout: &out, Stderr: &out,
 	})
 	if err != nil || !exit.OK() || !strings.Contains(out.String(), "--- PASS: TestRunCancel") {
 		t.Errorf("the tests end with %v, %v:\n%s", exit, err, out.String())
@@ -76,7 +76,7 @@ func sshPath(t testing.TB) string {
 // where they are dialled. The holder may start its guardian meanwhile.
 func TestWarmCommandsStartNothing(t *testing.T) {
 	const commands = 20
-	for _, way := range []string{wayDirect, wayClient, ""} {
+	for _, way := range []string{wayDirect, wayClient, "auto"} {
 		t.Run("way "+way, func(t *testing.T) {
 			t.Setenv(wayVar, way)
 			calls := logSSH(t)
@@ -101,7 +101,7 @@ func TestWarmCommandsStartNothing(t *testing.T) {
 // TestFallsBackToSSH: a master that cannot be talked to directly, as its first
 // word shows, is talked to by ssh, and then from the start.
 func TestFallsBackToSSH(t *testing.T) {
-	for _, way := range []string{"", wayDirect} {
+	for _, way := range []string{"auto", wayDirect} {
 		t.Run("way "+way, func(t *testing.T) {
 			t.Setenv(wayVar, way)
 			calls := logSSH(t)

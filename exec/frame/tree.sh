@@ -193,10 +193,11 @@ bivy_end() {
   # Whoever is told to go at once may start nothing new. The kernel takes its
   # time with much memory; what may not be told will stay.
   for B_rounds in 1 2 3; do
+    [ -n "$B_members" ] || break
     B_same=1
     for B_pid in $B_members; do kill -KILL "$B_pid" && B_same=; done
-    [ -z "$B_same" ] || break
     bivy_find 1
+    [ -z "$B_same" ] || break
     [ -z "$B_members" ] || bivy_pause
   done
   bivy_complete

@@ -19,12 +19,12 @@ import (
 	"bivy/sshcmd/muxproto"
 )
 
-// muxVar is the environment variable that decides how sessions are opened:
-// wayClient is by an ssh process always, wayDirect never. Without it a session
-// is dialled, and ssh started for a master that cannot be talked to.
+// muxVar is the environment variable that decides how sessions are opened: by
+// an ssh process, which is the default; wayAuto dials the master, and starts ssh
+// for one that cannot be talked to; wayDirect only dials.
 const (
 	muxVar    = "BIVY_MUX"
-	wayClient = "ssh"
+	wayAuto   = "auto"
 	wayDirect = "direct"
 )
 
@@ -70,10 +70,11 @@ func (m *Masters) way() string {
 // must be.
 func (l *Lease) Dials() (may, must bool) {
 	switch l.masters.way() {
-	case wayClient:
-		return false, false
 	case wayDirect:
 		return true, true
+	case wayAuto:
+	default:
+		return false, false
 	}
 	_, err := os.Lstat(l.Sidecar("nodial"))
 	return errors.Is(err, os.ErrNotExist), false

@@ -197,11 +197,12 @@ func TestWays(t *testing.T) {
 		env       []string
 		may, must bool
 	}{
-		{nil, true, false},
+		{nil, false, false},
 		{[]string{"BIVY_MUX=ssh"}, false, false},
 		{[]string{"BIVY_MUX=direct"}, true, true},
 		{[]string{"BIVY_MUX=ssh", "BIVY_MUX=direct"}, true, true},
-		{[]string{"BIVY_MUX="}, true, false},
+		{[]string{"BIVY_MUX="}, false, false},
+		{[]string{"BIVY_MUX=auto"}, true, false},
 	} {
 		f := newFakeMaster(t, func(*net.UnixConn) {}, append([]string{"BIVY_MUX="}, c.env...)...)
 		if may, must := f.Dials(); may != c.may || must != c.must {

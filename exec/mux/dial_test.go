@@ -112,7 +112,7 @@ func TestDial(t *testing.T) {
 		if string(bad) != "err words\n" || err != nil {
 			t.Errorf("stderr is %q, %v", bad, err)
 		}
-		if e := d.wait(t); e.err != nil || e.exit.String() != "exit status "+code {
+		if e := d.wait(t); e.err != nil || e.exit.String() != "ended with "+code {
 			t.Errorf("the session ended with %+v, want %s", e, code)
 		}
 		if d.words() != "" {
@@ -235,7 +235,7 @@ func TestDialLostMaster(t *testing.T) {
 // TestDialWedged: a master that is stopped is given up in time.
 func TestDialWedged(t *testing.T) {
 	f := newFixture(t)
-	l := lease(t, f.masters(t), f.target("gpu1"))
+	l := lease(t, f.masters(t, func(c *Config) { c.Env = append(c.Env[:len(c.Env):len(c.Env)], muxVar+"="+wayAuto) }), f.target("gpu1"))
 	pid := record(t, l).SSH
 	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
