@@ -226,6 +226,7 @@ func TestNothingStartsForNobody(t *testing.T) {
 				canary := filepath.Join(t.TempDir(), "canary")
 				s := sh.start(t, setup{})
 				closeAll(s.link[1:]) // stdout and stderr
+				<-s.unread
 				s.feedAll(commandFrame(Command{Argv: []string{"touch", canary}, Keep: keep}, testID(), m))
 				s.wait()
 				if exists(canary) {

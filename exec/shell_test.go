@@ -80,7 +80,8 @@ type session struct {
 	stdout buffer
 	stderr buffer
 	ended  chan proc.Exit
-	link   []*os.File // our ends of all three streams
+	link   []*os.File    // our ends of all three streams
+	unread chan struct{} // closed when nobody reads the outputs any more
 }
 
 // hangUp closes the streams, as sshd does when the connection is gone.
@@ -112,7 +113,7 @@ func (sh shell) start(t testing.TB, o setup) *session {
 		o.home = t.TempDir()
 	}
 	s := &session{
-		t: t, home: o.home, ended: make(chan proc.Exit, 1),
+		t: t, home: o.home, ended: make(chan proc.Exit, 1), unread: make(chan struct{}),
 		mark: strconv.Itoa(os.Getpid()) + "-" + strconv.FormatInt(lastMark.Add(1), 10),
 	}
 	t.Cleanup(func() { endMarked(s.mark) })
@@ -152,10 +153,14 @@ func (sh shell) start(t testing.TB, o setup) *session {
 		}()
 	}
 	go func() {
+		<-copied
+		<-copied
+		close(s.unread)
+	}()
+	go func() {
 		defer cancel()
 		exit, _ := p.Wait()
-		<-copied
-		<-copied
+		<-s.unread
 		closeAll([]*os.File{ends[2], ends[4]})
 		s.ended <- exit
 	}()

@@ -189,7 +189,8 @@ bivy_end() {
     bivy_find
     [ -n "$B_members" ] || bivy_find 1
   done
-  kill -KILL "$B_clock"
+  # One that has ended is collected by now, and its number anybody's.
+  ! kill -0 "$B_clock" || kill -KILL "$B_clock"
   # Whoever is told to go at once may start nothing new. The kernel takes its
   # time with much memory; what may not be told will stay.
   for B_rounds in 1 2 3; do

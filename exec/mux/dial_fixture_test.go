@@ -28,7 +28,7 @@ func newFakeMaster(t *testing.T, serve func(*net.UnixConn), env ...string) *fake
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(home) })
-	m, err := Open(Config{SSH: []string{"ssh"}, Sockets: filepath.Join(home, "m"), Env: append(os.Environ(), env...)})
+	m, err := Open(Config{SSH: []string{"ssh"}, Sockets: filepath.Join(home, "m"), Env: append(append(os.Environ(), muxVar+"="+wayAuto), env...)})
 	if err != nil {
 		t.Fatal(err)
 	}
