@@ -134,6 +134,18 @@ func record(t *testing.T, l *Lease) Record {
 	return rec
 }
 
+// recordSoon is the record of the very master that a lease is on, which may
+// listen a moment before its holder has written it.
+func recordSoon(t *testing.T, l *Lease) (rec Record) {
+	t.Helper()
+	eventually(t, "the master is on record", func() bool {
+		var err error
+		rec, err = readRecord(l.masters.dir.sidecar(l.id, "json"))
+		return err == nil
+	})
+	return rec
+}
+
 // calls are the arguments of every ssh that was started since the last call.
 func (f *fixture) calls(t *testing.T) []string {
 	t.Helper()

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"syscall"
 	"time"
 	"unicode/utf8"
 
@@ -16,6 +17,8 @@ import (
 const (
 	// controlAnswer is how long a holder may take to answer.
 	controlAnswer = time.Second
+	// holderLate is how long after its master a holder may begin to listen.
+	holderLate = 200 * time.Millisecond
 	// yieldAnswer is how long a guardian may take to leave the host.
 	yieldAnswer = 5 * time.Second
 	// maxNews bounds a line from the holder, in bytes.
@@ -102,7 +105,7 @@ type answer struct {
 func (m *Masters) askHolder(ctx context.Context, id string, o order, limit time.Duration, want string) (*answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", m.dir.control(id))
+	conn, err := m.dialHolder(ctx, id)
 	if err != nil {
 		return nil, err
 	}
@@ -123,6 +126,17 @@ func (m *Masters) askHolder(ctx context.Context, id string, o order, limit time.
 		err = errors.New("the holder gave no answer")
 	}
 	return nil, err
+}
+
+// dialHolder connects to a holder. A master listens a moment before its holder
+// does, so one that is not there yet gets a little time.
+func (m *Masters) dialHolder(ctx context.Context, id string) (net.Conn, error) {
+	for end := time.Now().Add(holderLate); ; {
+		conn, err := new(net.Dialer).DialContext(ctx, "unix", m.dir.control(id))
+		if !errors.Is(err, syscall.ENOENT) || time.Now().After(end) || m.holderGone(id) || sleep(ctx, lockPoll) != nil {
+			return conn, err
+		}
+	}
 }
 
 func send(conn net.Conn, o order) error {

@@ -3,7 +3,6 @@ package mux
 import (
 	"errors"
 	"os"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -13,7 +12,7 @@ import (
 func wait(d time.Duration) func(*Config) { return func(c *Config) { c.Wait = d } }
 
 // sessions limits a route to so many, since a second master, which would give
-// as many again, is never made where somebody set SSH_ASKPASS.
+// as many again, is never made where SSH_ASKPASS may ask.
 func sessions(n int) func(*Config) {
 	return func(c *Config) {
 		c.Sessions = n
@@ -21,7 +20,7 @@ func sessions(n int) func(*Config) {
 	}
 }
 
-func oneMaster(c *Config) { c.Env = append(slices.Clone(c.Env), "SSH_ASKPASS=/none") }
+func oneMaster(c *Config) { c.Askpass = true }
 
 func idle(d time.Duration) func(*Config) { return func(c *Config) { c.Idle = d } }
 

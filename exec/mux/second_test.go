@@ -80,10 +80,7 @@ func TestLostSecondMasterIsNotMadeAnew(t *testing.T) {
 	if !second.onSecond() || !second.Alive() {
 		t.Fatalf("the second lease is on %s", second.ControlPath())
 	}
-	rec, err := readRecord(m.dir.sidecar(second.id, "json"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	rec := recordSoon(t, second)
 	if closed, err := m.CloseID(t.Context(), second.id, "gpu1"); err != nil || !closed {
 		t.Errorf("CloseID gives %v, %v", closed, err)
 	}

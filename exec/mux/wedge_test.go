@@ -122,10 +122,7 @@ func TestStoppedSecondMasterIsEnded(t *testing.T) {
 	f := newFixture(t)
 	first, m := full(t, f)
 	second := lease(t, m, f.target("gpu1"))
-	rec, err := readRecord(m.dir.sidecar(second.id, "json"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	rec := recordSoon(t, second)
 	if err := syscall.Kill(rec.SSH, syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
