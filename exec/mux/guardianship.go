@@ -18,6 +18,11 @@ const (
 	whyLate    = "the host gave no word of having started it"
 )
 
+// yieldPause is how long a host is left without a guardian that had no session
+// for a command. It is less than the usual grace: an order that comes meanwhile
+// is still carried out in time.
+const yieldPause = 4 * time.Second
+
 // wanted reports whether there is something that a guardian is good for.
 func (w *warden) wanted() bool {
 	for _, r := range w.runs {
@@ -85,11 +90,17 @@ func (w *warden) guardianEnded(now time.Time, g *guardian, exit proc.Exit, said 
 	case exit.Code == 255 && said.Class == sshcmd.ClassMuxRefused:
 		// A session that nobody registered, such as a copy, may have been the
 		// one too many; its lease tells of it.
-		if len(w.runs) == 1 && w.busy() <= 1 {
-			w.giveUp(now, whyAlone)
+		// Or the one of a command that has just ended, which hosts free late: so
+		// it takes two such refusals in a row.
+		if len(w.runs) != 1 || w.busy() > 1 {
+			w.failed(now, whyRefused)
 			return
 		}
-		w.failed(now, whyRefused)
+		if w.hints++; w.hints < 2 {
+			w.failed(now, whyAlone)
+			return
+		}
+		w.giveUp(now, whyAlone)
 	case exit.Signal != 0 || now.Sub(g.born) >= readyDeadline:
 		w.failed(now, whyLate)
 	default:
@@ -132,7 +143,8 @@ func (w *warden) unwatched(why string) {
 // yield makes the guardian leave for good; left is called when it has.
 func (w *warden) yield(now time.Time, left func()) {
 	if !w.alone {
-		w.giveUp(now, whyAlone)
+		w.failed(now, whyAlone)
+		w.retry = now.Add(yieldPause)
 	}
 	if w.guardian == nil {
 		left()
@@ -150,7 +162,7 @@ func (w *warden) heard(now time.Time, g *guardian, line string) {
 	}
 	word, rest, _ := strings.Cut(line, " ")
 	if word == "ready" && !g.ready {
-		g.ready, w.why, w.beat = true, "", now.Add(w.spec.Beat)
+		g.ready, w.why, w.beat, w.hints = true, "", now.Add(w.spec.Beat), 0
 		return
 	}
 	id, rest, _ := strings.Cut(rest, " ")

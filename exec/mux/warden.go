@@ -36,6 +36,7 @@ type warden struct {
 	beat     time.Time // when the next one is due
 	retry    time.Time // before that no guardian is started
 	failures int
+	hints    int    // refusals in a row that look as if there were no session
 	alone    bool   // the host has no session for a guardian
 	why      string // there is no guardian; empty while one is on its way
 	yielding []func()
