@@ -66,6 +66,7 @@ type attempt struct {
 	killed   bool             // we ended the client: its status says nothing
 	sent     bool             // the host may have got something of the frame
 	wedged   bool             // the master did not answer
+	alone    <-chan time.Time // when a guardian that is not there is given up
 	report   <-chan mux.Ended // set while the guardian is at work for us
 	ended    *mux.Ended       // what it reported
 }
@@ -182,6 +183,10 @@ func (a *attempt) watch(ctx context.Context) (exit proc.Exit, lingering bool) {
 			a.end()
 		case end, ok := <-a.report:
 			a.reported(end, ok, gone)
+		case <-a.alone:
+			if a.report != nil && !a.guard.Watching() {
+				a.reported(mux.Ended{}, false, gone)
+			}
 		case <-doubt:
 			if a.started.IsZero() && !gone && a.canceled == nil {
 				go func() { dead <- !a.lease.Responsive(ctx) }()

@@ -15,6 +15,10 @@ const (
 	wordKill = "kill\n"
 )
 
+// lonely is how long an order waits for a guardian that is still on its way,
+// before the command is told in another manner.
+const lonely = 500 * time.Millisecond
+
 // cancel ends the command once, for the first reason that comes.
 func (a *attempt) cancel(why error) {
 	if a.canceled == nil && !a.timedOut {
@@ -67,6 +71,7 @@ func (a *attempt) say(word string) { _, _ = io.WriteString(a.stdin, word) }
 func (a *attempt) await() {
 	if a.ended == nil {
 		a.report = a.guard.Ended()
+		a.alone = time.After(lonely)
 	}
 }
 
