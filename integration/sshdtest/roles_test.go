@@ -55,6 +55,8 @@ func TestRoles(t *testing.T) {
 	if got := ssh(t, s, "gpu1", "echo again"); got.Stdout != "again\n" {
 		t.Errorf("after SIGSTOP and SIGCONT a login gives %+v", got)
 	}
+	// sshd ends the connection of that login a little after its client.
+	eventually(t, "the second connection is gone", func() bool { return len(s.Pids(sshdtest.Worker)) == 1 })
 	if n := s.Signal(t, sshdtest.Worker, syscall.SIGKILL); n != 1 {
 		t.Errorf("%d workers were killed, want 1", n)
 	}
@@ -90,7 +92,9 @@ func TestLocalRoles(t *testing.T) {
 	// The holder is a shell that stays, with a master as its child.
 	run("sh", "-c", "trap 'kill $!; exit' TERM; ssh -F "+s.ConfigFile+" -S "+socket+" -o ControlMaster=yes -N gpu1 & wait")
 	eventually(t, "the master listens", func() bool { _, err := filepath.EvalSymlinks(socket); return err == nil })
-	run("ssh", "-F", s.ConfigFile, "-S", socket, "-o", "ControlMaster=no", "gpu1", "sleep 1000")
+	run("ssh", "-F", s.ConfigFile, "-S", socket, "-o", "ControlMaster=no", "gpu1", "echo $$ >up; exec sleep 1000")
+	// Before that, a client whose master is gone logs in by itself.
+	eventually(t, "the session runs", func() bool { return exists(s, "up") })
 	for role, want := range map[sshdtest.LocalRole]int{sshdtest.Bivy: 0, sshdtest.Holder: 1, sshdtest.Master: 1, sshdtest.Session: 1} {
 		eventually(t, "the processes of each role are there", func() bool { return len(sshdtest.Local(role, "ROLES", home)) == want })
 	}
