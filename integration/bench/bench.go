@@ -61,7 +61,7 @@ func (b *bench) open(ctx context.Context, o sshdtest.Options) error {
 	b.env = []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + filepath.Join(b.dir, "home"), "BIVY_HOME=" + filepath.Join(b.dir, "b"),
 		"BIVY_SSH_CONFIG=" + b.server.ConfigFile, "LC_ALL=C", "GIT_CONFIG_NOSYSTEM=1",
-		"GIT_AUTHOR_NAME=bench", "GIT_AUTHOR_EMAIL=bench@bivy.invalid", "GIT_COMMITTER_NAME=bench", "GIT_COMMITTER_EMAIL=bench@bivy.invalid",
+		"BIVY_MUX=" + os.Getenv("BIVY_MUX"), "GIT_AUTHOR_NAME=bench", "GIT_AUTHOR_EMAIL=bench@bivy.invalid", "GIT_COMMITTER_NAME=bench", "GIT_COMMITTER_EMAIL=bench@bivy.invalid",
 	}
 	// The first command logs in, and learns the login environment.
 	if _, err := b.time(ctx, b.bivy, "exec", "--host", host, "--", "true"); err != nil {

@@ -78,7 +78,7 @@ func measurePhases(ctx context.Context, b *bench, calls int) ([]figure, error) {
 			switch l.Message {
 			case "command started":
 				toStart = l.Took
-			case "process ended":
+			case "process ended", "session ended": // by ssh, or directly
 				ssh += l.Took
 			}
 		}
