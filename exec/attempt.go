@@ -107,7 +107,7 @@ func (a *attempt) run(ctx context.Context) (Receipt, error) {
 func (a *attempt) lifeline() bool { return a.cmd.Stdin == nil && a.cmd.TTY == nil }
 
 func (a *attempt) session(tty bool, log string) sshcmd.Session {
-	boot := frame.Boot
+	boot := frame.BootAlone
 	if tty {
 		boot = bootTTY
 	}

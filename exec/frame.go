@@ -89,7 +89,7 @@ func commandFrame(c Command, id identity, m mode) []byte {
 	var b strings.Builder
 	b.WriteString(frame.Strip(supervisor))
 	if m == modeWatch {
-		b.WriteString(frame.Tree() + frame.Strip(lifeline))
+		b.WriteString(frame.Strip(lifeline) + "B_tree=" + sshcmd.Quote(frame.Tree()) + "\n")
 	}
 	keep := ""
 	if c.Keep {

@@ -1,5 +1,6 @@
 # The part of the supervisor that ends a command without stdin of its own. It
-# travels behind tree.sh, and only where it is needed.
+# travels only where it is needed, with tree.sh as the value of B_tree: most
+# commands end by themselves, and to parse it costs more than to read it.
 
 # The lifeline is the session's stdin, which the client holds open. The words
 # "end" and "kill" on it are orders; when it ends without a word, the client,
@@ -14,6 +15,7 @@ bivy_watch() {
   while read -r B_word; do
     case $B_word in end|kill) break ;; esac
   done
+  eval "$B_tree"
   if [ -z "$B_word" ] && [ -n "$B_keep" ]; then
     bivy_cut
     exit

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -82,6 +83,8 @@ type session struct {
 	ended  chan proc.Exit
 	link   []*os.File    // our ends of all three streams
 	unread chan struct{} // closed when nobody reads the outputs any more
+	begun  chan struct{} // closed at the start mark
+	once   sync.Once     // closes it
 }
 
 // hangUp closes the streams, as sshd does when the connection is gone.
@@ -113,11 +116,11 @@ func (sh shell) start(t testing.TB, o setup) *session {
 		o.home = t.TempDir()
 	}
 	s := &session{
-		t: t, home: o.home, ended: make(chan proc.Exit, 1), unread: make(chan struct{}),
+		t: t, home: o.home, ended: make(chan proc.Exit, 1), unread: make(chan struct{}), begun: make(chan struct{}),
 		mark: strconv.Itoa(os.Getpid()) + "-" + strconv.FormatInt(lastMark.Add(1), 10),
 	}
 	t.Cleanup(func() { endMarked(s.mark) })
-	s.out = newScanner(testNonce, &s.stdout, nil)
+	s.out = newScanner(testNonce, &s.stdout, s.note)
 	s.err = newScanner(testNonce, &s.stderr, nil)
 	path := "/usr/local/bin:/usr/bin:/bin"
 	if o.path != "" {
@@ -133,7 +136,7 @@ func (sh shell) start(t testing.TB, o setup) *session {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
 	p, err := proc.Start(ctx, proc.Spec{
-		Args: append(append([]string{}, sh.argv...), "-c", frame.Boot, "sh"),
+		Args: append(append([]string{}, sh.argv...), "-c", frame.BootAlone, "sh"),
 		Dir:  o.dir, Env: []string{"HOME=" + o.home, "PATH=" + path, "TMPDIR=" + t.TempDir(), markVar + "=" + s.mark, leak.Mark()},
 		Stdin: ends[0], Stdout: ends[3], Stderr: ends[5], Isolation: proc.Session,
 	})
@@ -168,28 +171,39 @@ func (sh shell) start(t testing.TB, o setup) *session {
 	return s
 }
 
-// feed writes to the session's stdin from a goroutine of its own, which ends
-// with the session at the latest.
-func (s *session) feed(parts ...[]byte) {
-	go func() {
-		for _, p := range parts {
-			if _, err := s.stdin.Write(p); err != nil {
-				return
-			}
-		}
-	}()
+// note is told of the marks on stdout.
+func (s *session) note(m marks) {
+	if m.started {
+		s.once.Do(func() { close(s.begun) })
+	}
 }
+
+// feed writes a frame to the session's stdin, and the rest when that has
+// started something, from a goroutine of its own, which ends with the session at
+// the latest.
+func (s *session) feed(parts ...[]byte) { go s.write(parts) }
 
 // feedAll is feed, and then the end of stdin.
 func (s *session) feedAll(parts ...[]byte) {
 	go func() {
-		for _, p := range parts {
-			if _, err := s.stdin.Write(p); err != nil {
-				break
-			}
-		}
+		s.write(parts)
 		_ = s.stdin.Close()
 	}()
+}
+
+func (s *session) write(parts [][]byte) {
+	for i, p := range parts {
+		if i > 0 {
+			select {
+			case <-s.begun:
+			case <-s.unread:
+				return
+			}
+		}
+		if _, err := s.stdin.Write(p); err != nil {
+			return
+		}
+	}
 }
 
 // result is what a session left.

@@ -21,15 +21,18 @@ bivy_mark() {
     printf '\036bivy:%s %s\036' "$B_nonce" "$1" >&5
 }
 
-# B_pgid: the supervisor's process group. The command's name in /proc/PID/stat
-# may hold anything, so what counts starts behind the last parenthesis.
+# B_pgid: the supervisor's process group. sshd makes us the leader of one, and a
+# group with our number can be no other. The command's name in /proc/PID/stat may
+# hold anything, so what counts starts behind the last parenthesis.
 bivy_group() {
-  B_pgid= B_boot=
-  if { read -r B_line </proc/$$/stat; } 2>/dev/null; then
+  B_pgid=$$ B_boot=
+  { read -r B_boot </proc/sys/kernel/random/boot_id; } 2>/dev/null
+  if kill -0 -$$; then
+    :
+  elif { read -r B_line </proc/$$/stat; } 2>/dev/null; then
     B_line=${B_line##*) }
     set -- $B_line
     B_pgid=$3
-    { read -r B_boot </proc/sys/kernel/random/boot_id; } 2>/dev/null
   else
     B_pgid=$(ps -o pgid= -p $$ 2>/dev/null)
     B_pgid=${B_pgid##* }
@@ -42,20 +45,21 @@ bivy_group() {
 # zsh says nothing ever. So one half of a pipe waits for the command, with that
 # stderr as its stdout, and the other half reads; it answers with the command's
 # status. (In a command substitution bash keeps silent, in a pipe it does not,
-# unless it is in POSIX mode, as it is when it is called sh.)
+# unless it is in POSIX mode, as it is when it is called sh.) Where the shell can
+# have both ends of a pipe, it is both halves itself, one after the other.
 bivy_wait() {
   bivy_deaf
   [ -z "$BASH_VERSION" ] || set +o posix
   if [ "$B_mode" = watch ]; then
     # A background command has /dev/null as stdin unless it is told otherwise.
     # Its stderr must not count as evidence.
-    bivy_watch <&3 2>/dev/null 4>&- 5>&- &
+    bivy_watch <&3 2>/dev/null 4>&- 5>&- 7<&- 8>&- &
     echo "!watch $!"
     # The command has no stdin of ours.
     exec 3</dev/null
   fi
   # The redirections stand inside: mksh speaks while those outside are in force.
-  (exec <&3 >&4 2>&5 3<&- 4>&- 5>&-; trap - HUP INT QUIT TERM PIPE ALRM USR1 USR2; bivy_child "$@")
+  (exec <&3 >&4 2>&5 3<&- 4>&- 5>&- 7<&- 8>&-; trap - HUP INT QUIT TERM PIPE ALRM USR1 USR2; bivy_child "$@")
   echo "=$?"
 }
 
@@ -135,7 +139,24 @@ bivy_main() {
   if [ -n "$B_keep" ]; then bivy_keep "$@"; else bivy_run "$@"; fi
 }
 
-bivy_run() { bivy_wait "$@" 2>&1 | bivy_report; }
+bivy_run() {
+  if bivy_pipe; then
+    bivy_wait "$@" >&8 2>&8
+    bivy_report <&7
+  else
+    bivy_wait "$@" 2>&1 | bivy_report
+  fi
+}
+
+# A pipe without another process, on 7 and 8: a shell that passes a short here
+# document through a pipe has its reading end, and Linux opens the writing end of
+# that by its name in /proc. Elsewhere it is a file, or there is no such name.
+bivy_pipe() {
+  exec 7<<E
+.
+E
+  [ -p /proc/self/fd/7 ] && [ -w /proc/self/fd/7 ] && exec 8>/proc/self/fd/7 && read -r B_line <&7
+}
 
 # For a command that may outlive its link: its output passes through two pipes
 # of ours, so that it never writes to a stream that nobody reads. What cannot be
