@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -82,19 +81,6 @@ func (b *bench) close() {
 	}
 	b.t.cleanUp()
 	_ = os.RemoveAll(b.dir)
-}
-
-func findSocket(dir string) (string, error) {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return "", err
-	}
-	for _, e := range entries {
-		if e.Type()&fs.ModeSocket != 0 {
-			return filepath.Join(dir, e.Name()), nil
-		}
-	}
-	return "", fmt.Errorf("no control socket in %s", dir)
 }
 
 // plain is the argv of a plain ssh over the same master.
