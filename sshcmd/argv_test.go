@@ -44,6 +44,12 @@ func TestMasterArgs(t *testing.T) {
 			"ssh -v -G " + fixedHead + " -o ForkAfterAuthentication=no -o SetEnv=BIVY=1" + alive + " -- gpu1",
 		},
 		{
+			"an order of ciphers, which the question does not have",
+			Master{SSH: ssh, Host: "h", ControlPath: "/s", Ciphers: "b,a"},
+			"ssh -S /s -o ControlMaster=yes " + fixedHead + alive + " -o LogLevel=INFO -o Ciphers=b,a -- h",
+			"ssh -v -G " + fixedHead + alive + " -- h",
+		},
+		{
 			"an ssh of 7.8",
 			Master{SSH: ssh, Host: "h", ControlPath: "/s", Features: Features{SetEnv: true}},
 			"ssh -S /s -o ControlMaster=yes " + fixedHead + " -o SetEnv=BIVY=1" + alive + " -o LogLevel=INFO -- h",
