@@ -136,6 +136,7 @@ func (m *Masters) login(ctx context.Context, r route, budget time.Duration) erro
 	if err != nil {
 		return err
 	}
+	r.prefer = m.preferred(ctx, r)
 	deadline := time.Now().Add(budget)
 	for pause := time.Second; ; pause = min(2*pause, 10*time.Second) {
 		err := m.start(ctx, r, features, time.Until(deadline))
