@@ -95,6 +95,10 @@ var (
 func versionCore(t *testing.T, r release, ssh, way string, o sshdtest.Options) {
 	t.Parallel()
 	withVersion(t, ssh, way, o, func(t *testing.T, w *world) {
+		sc := w.onTerminal(w.spec("host", "connect", "gpu1"))
+		if code := sc.wait(); code != 0 || strings.Contains(sc.text(), "ption") {
+			t.Errorf("the login ends with %d and shows %q", code, sc.text())
+		}
 		w.basics()
 		w.saidVersion(r, ssh == r.ssh(), remoteVersion)
 		w.saidVersion(r, o.SSHD == r.sshd(), localVersion)

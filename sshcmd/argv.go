@@ -57,7 +57,6 @@ func (m Master) fixedArgs() []string {
 		"-o", "PermitLocalCommand=no",
 		"-o", "RemoteCommand=none",
 		"-o", "RequestTTY=no",
-		"-o", "GSSAPIDelegateCredentials=no",
 	}
 	args = append(args, m.Features.args()...)
 	if !m.User.sets("ServerAliveInterval") {

@@ -100,7 +100,7 @@ func TestPreferAESOfThisSSH(t *testing.T) {
 	if own == "" {
 		t.Fatal("ssh does not say which ciphers it has")
 	}
-	m := Master{SSH: []string{"ssh"}, Host: "plain", ControlPath: "/x", User: User{ConfigFile: config}, Features: AllFeatures()}
+	m := Master{SSH: []string{"ssh"}, Host: "plain", ControlPath: "/x", User: User{ConfigFile: config}, Features: known(t)}
 	prefer := PreferAES(m.User, ciphers(t, m.EffectiveArgs()), own)
 	if !strings.HasPrefix(prefer, fastCipher+",") {
 		t.Fatalf("of %s comes %q", own, prefer)

@@ -164,6 +164,7 @@ func (m *Masters) features(ctx context.Context) (sshcmd.Features, error) {
 			return sshcmd.Features{}, fmt.Errorf("ask %s for its version: %w", m.cfg.SSH[0], err)
 		}
 		if exit.OK() {
+			f, _ = f.Without(words.String())
 			return f, nil
 		}
 		f, more = f.Without(words.String())
