@@ -28,6 +28,11 @@ fuzz:
             go test -run '^$' -fuzz "^$name\$" -fuzztime "${FUZZTIME:-30s}" "$package" </dev/null
         done
 
+# the core on other releases of OpenSSH, fetched from Debian into DIR
+versions DIR:
+    integration/versions.sh '{{ DIR }}'
+    BIVY_OPENSSH='{{ DIR }}' go test -count=1 -v -timeout 30m -run '^TestOpenSSHVersions$' ./integration/
+
 # speed, as ratios to plain ssh and git side by side
 bench:
     go run ./integration/bench

@@ -14,6 +14,9 @@ type Master struct {
 	// Batch forbids every question.
 	Batch    bool
 	Features Features
+	// Ciphers, if not empty, are all ciphers of the user's configuration, in
+	// the order in which they are offered (PreferAES).
+	Ciphers string
 }
 
 // Args returns the argv of a supervised master. Our options come first, and
@@ -28,6 +31,9 @@ func (m Master) Args() []string {
 	args = append(args, "-o", "LogLevel=INFO")
 	if m.Batch {
 		args = append(args, "-o", "BatchMode=yes")
+	}
+	if m.Ciphers != "" {
+		args = append(args, "-o", "Ciphers="+m.Ciphers)
 	}
 	return join(args, m.User.args(), []string{"--", string(m.Host)})
 }
@@ -51,7 +57,6 @@ func (m Master) fixedArgs() []string {
 		"-o", "PermitLocalCommand=no",
 		"-o", "RemoteCommand=none",
 		"-o", "RequestTTY=no",
-		"-o", "GSSAPIDelegateCredentials=no",
 	}
 	args = append(args, m.Features.args()...)
 	if !m.User.sets("ServerAliveInterval") {

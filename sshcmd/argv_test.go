@@ -18,9 +18,10 @@ func words(s string) []string {
 
 const (
 	fixedHead = "-N -n -T -a -x -o ControlPersist=no -o ClearAllForwardings=yes -o Tunnel=no -o PermitLocalCommand=no" +
-		" -o RemoteCommand=none -o RequestTTY=no -o GSSAPIDelegateCredentials=no"
-	alive = " -o ServerAliveInterval=15 -o ServerAliveCountMax=3"
-	warm  = "-o ControlMaster=no -o ProxyCommand=false -o BatchMode=yes -o LogLevel=INFO -o ClearAllForwardings=yes"
+		" -o RemoteCommand=none -o RequestTTY=no" + delegation
+	delegation = " -o GSSAPIDelegateCredentials=no"
+	alive      = " -o ServerAliveInterval=15 -o ServerAliveCountMax=3"
+	warm       = "-o ControlMaster=no -o ProxyCommand=false -o BatchMode=yes -o LogLevel=INFO -o ClearAllForwardings=yes"
 )
 
 func TestMasterArgs(t *testing.T) {
@@ -42,6 +43,18 @@ func TestMasterArgs(t *testing.T) {
 			"ssh -S /run/b/s -o ControlMaster=yes " + fixedHead + " -o ForkAfterAuthentication=no -o SetEnv=BIVY=1" + alive +
 				" -o LogLevel=INFO -o BatchMode=yes -- gpu1",
 			"ssh -v -G " + fixedHead + " -o ForkAfterAuthentication=no -o SetEnv=BIVY=1" + alive + " -- gpu1",
+		},
+		{
+			"an order of ciphers, which the question does not have",
+			Master{SSH: ssh, Host: "h", ControlPath: "/s", Ciphers: "b,a"},
+			"ssh -S /s -o ControlMaster=yes " + fixedHead + alive + " -o LogLevel=INFO -o Ciphers=b,a -- h",
+			"ssh -v -G " + fixedHead + alive + " -- h",
+		},
+		{
+			"an ssh without GSSAPI",
+			Master{SSH: ssh, Host: "h", ControlPath: "/s", Features: Features{NoGSSAPI: true}},
+			"ssh -S /s -o ControlMaster=yes " + strings.TrimSuffix(fixedHead, delegation) + alive + " -o LogLevel=INFO -- h",
+			"ssh -v -G " + strings.TrimSuffix(fixedHead, delegation) + alive + " -- h",
 		},
 		{
 			"an ssh of 7.8",
@@ -114,8 +127,8 @@ func TestWarmArgs(t *testing.T) {
 			}.Args(),
 			`scp -S /opt/ssh -r -p -O -F none -o ControlPath="/r_1/%%s" ` + warm + " -- bivy.invalid:a ../b",
 		},
-		{"probe", ProbeArgs(ssh, AllFeatures()), "/opt/ssh -o ForkAfterAuthentication=no -o SetEnv=BIVY=1 -V"},
-		{"probe for nothing", ProbeArgs(ssh, Features{}), "/opt/ssh -V"},
+		{"probe", ProbeArgs(ssh, AllFeatures()), "/opt/ssh -o GSSAPIDelegateCredentials=no -o ForkAfterAuthentication=no -o SetEnv=BIVY=1 -V"},
+		{"probe for nothing", ProbeArgs(ssh, Features{NoGSSAPI: true}), "/opt/ssh -V"},
 	} {
 		if diff := cmp.Diff(words(tc.want), tc.got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", tc.name, diff)
@@ -155,6 +168,17 @@ func TestFeaturesWithout(t *testing.T) {
 		{"command-line: line 0: Bad configuration option: setenv\n", Features{ForkAfterAuthentication: true}, true},
 		{"command-line: line 0: Bad configuration option: setenvironment\n", AllFeatures(), false},
 		{"Illegal option -- V\n", AllFeatures(), false},
+		{
+			"command-line line 0: Unsupported option \"gssapidelegatecredentials\"\r\nOpenSSH_10.6p1 Debian-1, OpenSSL 3.6.5\r\n",
+			Features{ForkAfterAuthentication: true, SetEnv: true, NoGSSAPI: true},
+			true,
+		},
+		{
+			"command-line line 0: Unsupported option \"gssapidelegatecredentials\"\r\ncommand-line: line 0: Bad configuration option: forkafterauthentication\r\n",
+			Features{SetEnv: true, NoGSSAPI: true},
+			true,
+		},
+		{"command-line line 0: Unsupported option \"gssapiauthentication\"\n", AllFeatures(), false},
 	} {
 		if got, ok := AllFeatures().Without(tc.stderr); got != tc.want || ok != tc.ok {
 			t.Errorf("Without(%q) = %+v, %v; want %+v, %v", tc.stderr, got, ok, tc.want, tc.ok)

@@ -2,13 +2,17 @@ package sshcmd
 
 import "regexp"
 
-// Features are options of ours that not every ssh knows; to an ssh that does
-// not know one it is fatal.
+// Features are options of ours that not every ssh knows.
 type Features struct {
-	// ForkAfterAuthentication came with OpenSSH 8.7.
+	// ForkAfterAuthentication came with OpenSSH 8.7; to an ssh that does not
+	// know it, and so with SetEnv, it is fatal.
 	ForkAfterAuthentication bool
 	// SetEnv came with OpenSSH 7.8.
 	SetEnv bool
+	// NoGSSAPI is an ssh that was built without GSSAPI, as Debian's from 10.6
+	// on. It cannot delegate, and complains of every option about that on
+	// stderr, where people and Classify would read it.
+	NoGSSAPI bool
 }
 
 // AllFeatures returns every feature that bivy would use.
@@ -21,10 +25,15 @@ func AllFeatures() Features {
 const (
 	noFork = "ForkAfterAuthentication=no"
 	ourEnv = "SetEnv=BIVY=1"
+	// noDelegation is there unless ssh itself says that it is in vain.
+	noDelegation = "GSSAPIDelegateCredentials=no"
 )
 
 func (f Features) args() []string {
 	var args []string
+	if !f.NoGSSAPI {
+		args = append(args, "-o", noDelegation)
+	}
 	if f.ForkAfterAuthentication {
 		args = append(args, "-o", noFork)
 	}
@@ -36,17 +45,17 @@ func (f Features) args() []string {
 
 // ProbeArgs returns the argv of a question that connects to nothing and reads
 // no configuration: status 0 means that this ssh knows all of f, and its
-// stderr is then the text for ParseVersion. Status 255 names the first unknown
-// one on stderr: ask again with what Without leaves. So a new ssh costs one
-// process and the oldest three.
+// stderr is then the text for ParseVersion, and for Without, as some may be
+// known and in vain. Status 255 names the first unknown one on stderr: ask again
+// with what Without leaves. So a new ssh costs one process and the oldest three.
 func ProbeArgs(ssh []string, f Features) []string {
 	return join(ssh, f.args(), []string{"-V"})
 }
 
-var badOption = regexp.MustCompile(`(?m)Bad configuration option: ([A-Za-z0-9]+)\r?$`)
+var badOption = regexp.MustCompile(`(?m)(?:Bad configuration option: |Unsupported option ")([A-Za-z0-9]+)"?\r?$`)
 
-// Without returns f less the feature that a probe's stderr names as unknown,
-// and false if it names none of f: then something else is wrong.
+// Without returns f less the feature that a probe's stderr names as unknown or
+// unsupported, and false if it names none of f: then something else is wrong.
 func (f Features) Without(stderr string) (Features, bool) {
 	rest := f
 	for _, m := range badOption.FindAllStringSubmatch(stderr, -1) {
@@ -56,6 +65,8 @@ func (f Features) Without(stderr string) (Features, bool) {
 			rest.ForkAfterAuthentication = false
 		case "setenv":
 			rest.SetEnv = false
+		case "gssapidelegatecredentials":
+			rest.NoGSSAPI = true
 		}
 	}
 	return rest, rest != f

@@ -51,29 +51,6 @@ func write(t *testing.T, path, text string) string {
 	return path
 }
 
-func TestVersionAndProbeOfThisSSH(t *testing.T) {
-	ssh := []string{"ssh"}
-	features := AllFeatures()
-	for range 3 {
-		got := run(t, ProbeArgs(ssh, features)...)
-		if got.code == 0 {
-			v, ok := ParseVersion(got.stderr)
-			if !ok {
-				t.Errorf("ParseVersion does not know %q", got.stderr)
-			}
-			if v.AtLeast(8, 7) && features != AllFeatures() {
-				t.Errorf("%s knows only %+v", v.Raw, features)
-			}
-			return
-		}
-		var ok bool
-		if features, ok = features.Without(got.stderr); !ok {
-			t.Fatalf("probe: status %d, %q", got.code, got.stderr)
-		}
-	}
-	t.Error("the probe never ends")
-}
-
 // The user's block wants everything that bivy fixes, and some things that
 // must stay.
 const greedyConfig = `Host alias other
@@ -107,10 +84,25 @@ const greedyConfig = `Host alias other
   BatchMode no
 `
 
+// greedy is that configuration for this ssh.
+func greedy(t *testing.T) (text string, f Features) {
+	t.Helper()
+	f, text = known(t), greedyConfig
+	if !f.ForkAfterAuthentication {
+		// Older releases do not know all of these options.
+		t.Skip("this ssh is older than 8.7")
+	}
+	if f.NoGSSAPI {
+		text = strings.Replace(text, "  GSSAPIDelegateCredentials yes\n", "", 1)
+	}
+	return text, f
+}
+
 func TestMasterOptionsWin(t *testing.T) {
-	config := write(t, filepath.Join(t.TempDir(), "config"), greedyConfig)
+	text, f := greedy(t)
+	config := write(t, filepath.Join(t.TempDir(), "config"), text)
 	m := Master{
-		SSH: []string{"ssh", "-G"}, Host: "alias", ControlPath: "/tmp/50%/$HOME/it's", Batch: true, Features: AllFeatures(),
+		SSH: []string{"ssh", "-G"}, Host: "alias", ControlPath: "/tmp/50%/$HOME/it's", Batch: true, Features: f,
 		User: User{ConfigFile: config, Options: []string{"Compression=yes", "ServerAliveCountMax 9"}},
 	}
 	got := run(t, m.Args()...)
@@ -118,9 +110,13 @@ func TestMasterOptionsWin(t *testing.T) {
 		t.Fatalf("ssh -G: status %d, %q", got.code, got.stderr)
 	}
 	c := ParseConfig([]byte(got.stdout))
+	delegates := "no"
+	if f.NoGSSAPI {
+		delegates = "" // it has no such option
+	}
 	for key, want := range map[string]string{
 		"clearallforwardings": "yes", "tunnel": "false", "permitlocalcommand": "no", "remotecommand": "", "requesttty": "false",
-		"gssapidelegatecredentials": "no", "forkafterauthentication": "no", "setenv": "BIVY=1", "forwardagent": "no", "forwardx11": "no",
+		"gssapidelegatecredentials": delegates, "forkafterauthentication": "no", "setenv": "BIVY=1", "forwardagent": "no", "forwardx11": "no",
 		"localforward": "", "remoteforward": "", "dynamicforward": "", "sessiontype": "none", "stdinnull": "yes",
 		"controlmaster": "true", "controlpath": "/tmp/50%/$HOME/it's", "controlpersist": "no", "loglevel": "INFO",
 		"serveraliveinterval": "15", "batchmode": "yes",
@@ -153,9 +149,10 @@ func TestFixedOptionsExist(t *testing.T) {
 func TestEffectiveConfig(t *testing.T) {
 	dir := t.TempDir()
 	included := write(t, filepath.Join(dir, "an é file"), "Host other\n  Compression yes\n")
-	config := write(t, filepath.Join(dir, "config"), greedyConfig+"Match all\n  Include \""+included+"\"\n")
+	text, f := greedy(t)
+	config := write(t, filepath.Join(dir, "config"), text+"Match all\n  Include \""+included+"\"\n")
 	ask := func(m Master) (Config, []string) {
-		m.SSH, m.User.ConfigFile, m.Features = []string{"ssh"}, config, AllFeatures()
+		m.SSH, m.User.ConfigFile, m.Features = []string{"ssh"}, config, f
 		got := run(t, m.EffectiveArgs()...)
 		if got.code != 0 {
 			t.Fatalf("ssh -G: status %d, %q", got.code, got.stderr)
@@ -194,7 +191,11 @@ func TestHostsOfThisSSH(t *testing.T) {
 			t.Error(err)
 		}
 		m := Master{SSH: []string{"ssh"}, Host: Host(host), User: User{ConfigFile: "none"}}
-		c := ParseConfig([]byte(run(t, m.EffectiveArgs()...).stdout))
+		said := run(t, m.EffectiveArgs()...)
+		if strings.Contains(host, `\`) && strings.Contains(said.stderr, "remote username contains invalid characters") {
+			continue // newer releases (10.6) refuse a backslash themselves
+		}
+		c := ParseConfig([]byte(said.stdout))
 		got := c.Get("user") + "|" + c.Get("hostname") + "|" + c.Get("port")
 		if !strings.HasSuffix(got, want) {
 			t.Errorf("ssh reads %s as %s, want %s", host, got, want)
@@ -222,7 +223,7 @@ func TestFailuresOfThisSSH(t *testing.T) {
 	refused := "ssh: connect to host 127.0.0.1 port " + port + ": Connection refused"
 	master := func(host string, options ...string) []string {
 		m := Master{
-			SSH: []string{"ssh"}, Host: Host(host), ControlPath: "/nonexistent/s", Batch: true, Features: AllFeatures(),
+			SSH: []string{"ssh"}, Host: Host(host), ControlPath: "/nonexistent/s", Batch: true, Features: known(t),
 			User: User{ConfigFile: "none", Options: append(options, "UserKnownHostsFile=none", "ConnectTimeout=20")},
 		}
 		return m.Args()
@@ -252,6 +253,10 @@ func TestFailuresOfThisSSH(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			got := run(t, tc.args...)
 			e := Classify("h", got.code, got.stderr)
+			if tc.name == "bad file" && strings.HasSuffix(e.Line, "line 2: Bad port 'abc'.") {
+				// An older ssh (8.4) ends at the first bad value.
+				t.Skip("this ssh does not read on")
+			}
 			if got.code != 255 || e.Class != tc.class || e.Line != tc.line {
 				t.Errorf("status %d, class %q, line %q\nwant 255, %q, %q\nall words: %q", got.code, e.Class, e.Line, tc.class, tc.line, got.stderr)
 			}

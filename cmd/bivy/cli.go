@@ -35,6 +35,7 @@ type Globals struct {
 	WaitHost   time.Duration `name:"wait-host" default:"2m" placeholder:"DURATION" help:"Budget for connecting and for a free session; 0s fails fast." env:"BIVY_WAIT_HOST"`
 	IdleHost   time.Duration `name:"idle-host" default:"10m" placeholder:"DURATION" help:"How long an unused connection is kept." env:"BIVY_IDLE_HOST"`
 	UserMaster bool          `name:"user-master" help:"Use your own ssh master (ControlPath) where one runs; bivy never closes it." env:"BIVY_USER_MASTER"`
+	PreferAES  bool          `name:"prefer-aes" default:"true" negatable:"" help:"Offer aes128-gcm first where your ssh has its own default ciphers and both processors have AES." env:"BIVY_PREFER_AES"`
 
 	Version kong.VersionFlag `name:"version" help:"Print the version."`
 }

@@ -136,6 +136,7 @@ func (m *Masters) login(ctx context.Context, r route, budget time.Duration) erro
 	if err != nil {
 		return err
 	}
+	r.prefer = m.preferred(ctx, r)
 	deadline := time.Now().Add(budget)
 	for pause := time.Second; ; pause = min(2*pause, 10*time.Second) {
 		err := m.start(ctx, r, features, time.Until(deadline))
@@ -163,6 +164,7 @@ func (m *Masters) features(ctx context.Context) (sshcmd.Features, error) {
 			return sshcmd.Features{}, fmt.Errorf("ask %s for its version: %w", m.cfg.SSH[0], err)
 		}
 		if exit.OK() {
+			f, _ = f.Without(words.String())
 			return f, nil
 		}
 		f, more = f.Without(words.String())

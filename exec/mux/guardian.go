@@ -50,8 +50,8 @@ type guardian struct {
 
 // guardianFrame is what the guardian's session reads first.
 func guardianFrame(nonce string, silence time.Duration) []byte {
-	return frame.Pack(fmt.Sprintf("%s%sB_nonce=%s B_silence=%d\nbivy_guard\n",
-		frame.Tree(), frame.Strip(guardianScript), nonce, max(1, int(silence/time.Second))))
+	return frame.Pack(fmt.Sprintf("%s%s%sB_nonce=%s B_silence=%d\nbivy_aes\nbivy_guard\n",
+		frame.Tree(), frame.Strip(aesScript), frame.Strip(guardianScript), nonce, max(1, int(silence/time.Second))))
 }
 
 // listens reports whether orders reach it.

@@ -165,6 +165,10 @@ func (w *warden) heard(now time.Time, g *guardian, line string) {
 		g.ready, w.why, w.beat, w.hints = true, "", now.Add(w.spec.Beat), 0
 		return
 	}
+	if word == "aes" {
+		w.learnAES(rest)
+		return
+	}
 	id, rest, _ := strings.Cut(rest, " ")
 	r := w.runs[id]
 	if r == nil || r.sent == "" {

@@ -67,6 +67,10 @@ type Config struct {
 	// configuration names a ControlPath and one listens there. It is never
 	// closed or replaced.
 	Ride bool
+	// PreferAES offers aes128-gcm first where the user's configuration leaves
+	// ssh's own ciphers and both processors have instructions for AES. The
+	// host's is known from the second login on.
+	PreferAES bool
 }
 
 // Masters starts, finds and shares the masters of one user.

@@ -37,6 +37,9 @@ type route struct {
 	Fresh bool
 	// userPath is the socket of the user's own masters, or empty.
 	userPath string
+	// ciphers is the list that ssh would offer, and prefer the one that the
+	// next master offers in its place, or empty.
+	ciphers, prefer string
 	// files decide whether a login can succeed; only known when Fresh.
 	files []fileStamp
 }
@@ -55,6 +58,7 @@ type routeCache struct {
 	ID     string `json:"id"`
 	// ControlPath is the socket of the user's own masters, if any.
 	ControlPath string      `json:"control_path,omitempty"`
+	Ciphers     string      `json:"ciphers,omitempty"`
 	Files       []fileStamp `json:"files"`
 }
 
@@ -81,7 +85,7 @@ func (m *Masters) route(ctx context.Context, t Target, fresh bool) (route, error
 	file := filepath.Join(m.cfg.CacheDir, "routes", m.askedFor(t)+".json")
 	if !fresh {
 		if c, ok := cachedRoute(file); ok {
-			return route{Target: t, ID: c.ID, userPath: c.ControlPath}, nil
+			return route{Target: t, ID: c.ID, userPath: c.ControlPath, ciphers: c.Ciphers}, nil
 		}
 	}
 	master := sshcmd.Master{SSH: m.cfg.SSH, User: t.User, Host: t.Host}
@@ -102,9 +106,11 @@ func (m *Masters) route(ctx context.Context, t Target, fresh bool) (route, error
 	userPath := usable(config.Get("controlpath"))
 	m.rememberRoute(ctx, file, routeCache{
 		Format: routeFormat, Host: string(t.Host), ID: id,
-		ControlPath: userPath, Files: read,
+		ControlPath: userPath, Ciphers: config.Get("ciphers"), Files: read,
 	})
-	return route{Target: t, ID: id, Fresh: true, userPath: userPath, files: append(read, keyFiles(config)...)}, nil
+	return route{
+		Target: t, ID: id, Fresh: true, userPath: userPath, ciphers: config.Get("ciphers"), files: append(read, keyFiles(config)...),
+	}, nil
 }
 
 // askedFor digests everything but the files that decides what ssh -G says.

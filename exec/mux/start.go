@@ -67,11 +67,12 @@ func (m *Masters) startHolder(ctx context.Context, r route, features sshcmd.Feat
 func (m *Masters) holderSpec(r route, features sshcmd.Features) holderSpec {
 	master := sshcmd.Master{
 		SSH: m.cfg.SSH, User: r.User, Host: r.Host, ControlPath: m.dir.socket(r.ID),
-		Batch: m.batch(), Features: features,
+		Batch: m.batch(), Features: features, Ciphers: r.prefer,
 	}
 	spec := holderSpec{
 		Format: 1, Host: string(r.Host), ID: r.ID, Argv: master.Args(), Dir: m.dir.path,
 		Slots: m.cfg.Sessions, Idle: m.cfg.Idle, Interactive: m.cfg.Terminal != nil, Human: m.cfg.Askpass, SSH: m.cfg.SSH,
+		CPUFile: m.cpuFile(r.ID),
 	}
 	if m.cfg.Terminal != nil {
 		if size, err := proc.SizeOf(m.cfg.Terminal.Out); err == nil {

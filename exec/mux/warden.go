@@ -40,6 +40,7 @@ type warden struct {
 	alone    bool   // the host has no session for a guardian
 	why      string // there is no guardian; empty while one is on its way
 	yielding []func()
+	aesKnown bool // the guardian said what the host's processor has
 }
 
 // startWarden makes the control socket and returns; close ends the warden.

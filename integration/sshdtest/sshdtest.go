@@ -62,6 +62,8 @@ type Options struct {
 	// Sh, when set, is a program of a shell that stands in the place of /bin/sh
 	// on the host. Only root can have that; the test is skipped where not.
 	Sh string
+	// SSHD is the path of another sshd than that of the system.
+	SSHD string
 	// Home is the HOME of sessions, where they also start. Empty means a
 	// fresh directory.
 	Home string
@@ -103,7 +105,11 @@ type Server struct {
 // BIVY_REQUIRE_SSHD is 1. The log of a failed test is in its output.
 func Start(t testing.TB, o Options) *Server {
 	t.Helper()
-	sshd, err := lookPath("sshd")
+	name := "sshd"
+	if o.SSHD != "" {
+		name = o.SSHD
+	}
+	sshd, err := lookPath(name)
 	if err != nil {
 		if os.Getenv("BIVY_REQUIRE_SSHD") == "1" {
 			t.Fatalf("BIVY_REQUIRE_SSHD=1, but there is no sshd: %v; install openssh-server", err)
