@@ -77,16 +77,10 @@ func (e *signalError) Error() string { return "ended by " + e.signal.String() }
 // what a command has of the terminal is taken back first.
 func cancelOnSignal(parent context.Context, takeBack func()) (ctx context.Context, hurry <-chan struct{}, stop func()) {
 	ctx, cancel := context.WithCancelCause(parent)
-	signals := make(chan os.Signal, 3)
-	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
-		// Who started us under nohup wants us to go on.
-		if !signal.Ignored(s) {
-			signal.Notify(signals, s)
-		}
-	}
 	done, twice := make(chan struct{}), make(chan struct{})
 	restore := terminalModes()
 	go func() {
+		signals := catch()
 		for count := 1; ; count++ {
 			select {
 			case s := <-signals:
@@ -106,10 +100,23 @@ func cancelOnSignal(parent context.Context, takeBack func()) (ctx context.Contex
 		}
 	}()
 	return ctx, twice, func() {
-		signal.Stop(signals)
 		close(done)
 		cancel(nil)
 	}
+}
+
+// catch begins to catch signals. The runtime takes a fifth of a millisecond for
+// that, which passes while the command looks for its host: until it is done, a
+// signal ends us as it does during all of the start.
+func catch() <-chan os.Signal {
+	signals := make(chan os.Signal, 3)
+	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
+		// Who started us under nohup wants us to go on.
+		if !signal.Ignored(s) {
+			signal.Notify(signals, s)
+		}
+	}
+	return signals
 }
 
 // terminalModes remembers the modes of the terminal on stdin, for the one way
