@@ -26,10 +26,12 @@ type Progress struct {
 // counter is a line of git's progress (progress.c, git 2.39), such as
 // "Enumerating objects: 12" or "Writing objects:  42% (6/14), 1.2 MiB | …".
 // Its other figures are rounded; bytes are counted here.
-var counter = regexp.MustCompile(`^(Enumerating|Counting|Compressing|Writing) objects: +(?:(\d+)% \((\d+)/(\d+)\)|(\d+))`)
+var counter = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(Enumerating|Counting|Compressing|Writing) objects: +(?:(\d+)% \((\d+)/(\d+)\)|(\d+))`)
+})
 
 func parseProgress(line []byte) (Progress, bool) {
-	m := counter.FindSubmatch(line)
+	m := counter().FindSubmatch(line)
 	if m == nil {
 		return Progress{}, false
 	}

@@ -1,7 +1,7 @@
 package exec
 
 import (
-	"os"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -12,12 +12,8 @@ import (
 // (pipe(7)), and then the pipe stays as it is.
 const pipeSize = 1 << 20
 
-func widen(pipe *os.File) {
-	conn, err := pipe.SyscallConn()
-	if err != nil {
-		return
-	}
-	_ = conn.Control(func(fd uintptr) {
+func widen(pipe syscall.RawConn) {
+	_ = pipe.Control(func(fd uintptr) {
 		_, _ = unix.FcntlInt(fd, unix.F_SETPIPE_SZ, pipeSize)
 	})
 }

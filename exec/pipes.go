@@ -9,36 +9,32 @@ import (
 	"syscall"
 )
 
-// readBuffer is what one read of a stream takes at most, in bytes: a quarter
-// of its pipe. With the kernel's 64 KiB for both, streaming 1 GiB took a third
-// longer (2 cores).
-const readBuffer = 256 << 10
-
 // startPipes opens a session with three pipes of ours. They are real pipes,
 // which the master gets, so no process stands between.
 func (a *attempt) startPipes(ctx context.Context) error {
-	in, out, wake, err := openPipes()
+	in, out, err := openPipes()
 	if err != nil {
 		return err
 	}
 	defer closeAll([]*os.File{out[0].w, out[1].w})
-	fromOut, outErr := newPipeReader(out[0].r, wake.r)
-	fromErr, errErr := newPipeReader(out[1].r, wake.r)
+	fromOut, outErr := newPipeReader(out[0].r)
+	fromErr, errErr := newPipeReader(out[1].r)
 	if err := errors.Join(outErr, errErr); err != nil {
-		closeAll([]*os.File{in.r, in.w, out[0].r, out[1].r, wake.r, wake.w})
+		closeAll([]*os.File{in.r, in.w, out[0].r, out[1].r})
 		return err
 	}
 	c, err := a.open(ctx, in.r, out[0].w, out[1].w)
 	if err != nil {
-		closeAll([]*os.File{in.r, in.w, out[0].r, out[1].r, wake.r, wake.w})
+		closeAll([]*os.File{in.r, in.w, out[0].r, out[1].r})
 		return err
 	}
-	widen(out[0].r)
+	fromErr.wide = true // little is expected there, and pipe memory is the user's
 	a.client, a.stdin = c, in.w
-	// In this order: the wake lets the readers go, the close of a stream waits
-	// for its reader, and then nobody looks at the wake any more.
-	a.wake = func() { _ = wake.w.Close() }
-	a.closers = []io.Closer{wake.w, out[0].r, out[1].r, wake.r}
+	a.wake = func() {
+		fromOut.letGo()
+		fromErr.letGo()
+	}
+	a.closers = []io.Closer{out[0].r, out[1].r}
 	a.stdout = newScanner(a.id.nonce, orDiscard(a.cmd.Stdout), a.note)
 	a.stderr = newScanner(a.id.nonce, orDiscard(a.cmd.Stderr), a.note)
 	a.stdout.fail = func(err error) { a.broken <- err }
@@ -57,19 +53,18 @@ func (a *attempt) startPipes(ctx context.Context) error {
 // pipe is both ends of one.
 type pipe struct{ r, w *os.File }
 
-// openPipes makes the pipes of a session: stdin, stdout with stderr, and one
-// whose end wakes our readers.
-func openPipes() (in pipe, out [2]pipe, wake pipe, err error) {
-	made := []*pipe{&in, &out[0], &out[1], &wake}
+// openPipes makes the pipes of a session: stdin, stdout with stderr.
+func openPipes() (in pipe, out [2]pipe, err error) {
+	made := []*pipe{&in, &out[0], &out[1]}
 	for i, p := range made {
 		if p.r, p.w, err = os.Pipe(); err != nil {
 			for _, p := range made[:i] {
 				closeAll([]*os.File{p.r, p.w})
 			}
-			return in, out, wake, fmt.Errorf("make pipes for ssh: %w", err)
+			return in, out, fmt.Errorf("make pipes for ssh: %w", err)
 		}
 	}
-	return in, out, wake, nil
+	return in, out, nil
 }
 
 // feeding is a frame on its way into the session's stdin.
@@ -114,7 +109,7 @@ func (f *feeding) takeBack() (sent bool) {
 func (a *attempt) read(from io.Reader, s streamScanner) {
 	a.streams++
 	go func() {
-		_, err := io.CopyBuffer(s, struct{ io.Reader }{from}, make([]byte, readBuffer))
+		err := copyStream(s, from)
 		if err == nil || errors.Is(err, os.ErrClosed) || errors.Is(err, syscall.EIO) {
 			err = s.finish()
 		}

@@ -1,7 +1,6 @@
 package sshcmd
 
 import (
-	"regexp"
 	"strconv"
 	"strings"
 )
@@ -22,13 +21,13 @@ type Version struct {
 
 // versionLine allows for vendors: OpenSSH_for_Windows_9.5p2, the same with a
 // space before the number, and suffixes glued on with a dash.
-var versionLine = regexp.MustCompile(
+var versionLine = pattern(
 	`(?m)^OpenSSH(?:_for_([A-Za-z]+))?[_ ](\d{1,4})\.(\d{1,4})(?:\.(\d{1,4}))?(p\d{1,4})?(?:[ -]([^,\r\n]*))?(?:,[^\r\n]*)?\r?$`)
 
 // ParseVersion reads the output of `ssh -V` (it prints on stderr). It
 // reports false for anything that is not OpenSSH.
 func ParseVersion(out string) (Version, bool) {
-	m := versionLine.FindStringSubmatch(out)
+	m := versionLine().FindStringSubmatch(out)
 	if m == nil {
 		return Version{}, false
 	}

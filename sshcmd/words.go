@@ -3,6 +3,7 @@ package sshcmd
 import (
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // strength says how much a line means.
@@ -108,7 +109,7 @@ var rows = []row{
 
 // match finds the row of a line.
 func match(line string) (Class, strength) {
-	if m := connectTo.FindStringSubmatch(line); m != nil {
+	if m := connectTo().FindStringSubmatch(line); m != nil {
 		return connectClass(m[1]), strong
 	}
 	if isBadConfig(line) {
@@ -132,29 +133,34 @@ func match(line string) (Class, strength) {
 	return ClassNone, none
 }
 
+// Patterns are compiled when the first line is read: few commands have one.
 var (
 	// connectTo also takes "connect to address", as old versions say for
 	// each address.
-	connectTo = regexp.MustCompile(`^(?:\S+: )?connect to (?:host|address) \S+ port \S+: (.+)$`)
+	connectTo = pattern(`^(?:\S+: )?connect to (?:host|address) \S+ port \S+: (.+)$`)
 
 	// configLine is "FILE line N: …" and "FILE: line N: Bad configuration
 	// option: …". Shells write "sh: line 1: …", with the colon, of a proxy
 	// that they cannot start.
-	configLine = regexp.MustCompile(`^(?:[^:]+ line \d+: |.+: line \d+: Bad configuration option: )`)
+	configLine = pattern(`^(?:[^:]+ line \d+: |.+: line \d+: Bad configuration option: )`)
 
 	// speaker is the "ssh: ", "scp: " or "user@host: " in front of some texts.
-	speaker = regexp.MustCompile(`^(?:[\w.+-]*ssh[\w.-]*|scp|\S+@\S+): `)
+	speaker = pattern(`^(?:[\w.+-]*ssh[\w.-]*|scp|\S+@\S+): `)
 )
+
+func pattern(text string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(text) })
+}
 
 // isBadConfig excludes the lines about options that ssh goes on without.
 func isBadConfig(line string) bool {
-	text := line[len(configLine.FindString(line)):]
+	text := line[len(configLine().FindString(line)):]
 	return text != line && !strings.HasPrefix(text, "Unsupported option ") &&
 		!strings.HasPrefix(text, "Deprecated option ") && !strings.HasPrefix(text, "Ignored unknown option ")
 }
 
 func withoutSpeaker(line string) string {
-	return line[len(speaker.FindString(line)):]
+	return line[len(speaker().FindString(line)):]
 }
 
 // isKex is a connection that ended before SSH began. The second name is that
@@ -204,5 +210,5 @@ func isNoise(line string) bool {
 	// The end of a session that a person asked for: "Connection to h closed.",
 	// "Shared connection to h closed."
 	return strings.HasSuffix(line, " closed.") && strings.Contains(line, "onnection to ") ||
-		configLine.MatchString(line) && !isBadConfig(line)
+		configLine().MatchString(line) && !isBadConfig(line)
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"bivy/archive"
@@ -58,7 +59,7 @@ func (e *ExistsError) Error() string {
 }
 
 // hexID is an object name as git prints it, in either hash.
-var hexID = regexp.MustCompile(`^[0-9a-f]{40}([0-9a-f]{24})?$`)
+var hexID = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9a-f]{40}([0-9a-f]{24})?$`) })
 
 // Create makes a workspace. It is repeatable: what a cut left half-made under
 // the same name and host is cleaned up and made anew. Errors: *RootError before
@@ -227,7 +228,7 @@ func (w *Workspaces) finished(ctx context.Context, lease *mux.Lease, rec Record)
 	if err != nil {
 		return Made{}, err
 	}
-	if !hexID.MatchString(a.one("head")) {
+	if !hexID().MatchString(a.one("head")) {
 		return Made{}, &Trouble{Host: rec.Host, Kind: "exists", Path: termsafe.Line(rec.Dir, 300)}
 	}
 	rec.Snapshot, rec.State, rec.Updated = a.one("head"), Ready, time.Now()
@@ -241,7 +242,7 @@ func haves(there answer) []archive.Have {
 	for _, line := range there["have"] {
 		id, subject, _ := strings.Cut(line, " ")
 		source := subject[strings.LastIndexByte(subject, ' ')+1:]
-		if hexID.MatchString(id) && hexID.MatchString(source) {
+		if hexID().MatchString(id) && hexID().MatchString(source) {
 			list = append(list, archive.Have{Snapshot: id, Source: source})
 		}
 	}

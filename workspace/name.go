@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"math/big"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -32,11 +31,6 @@ const (
 	maxName = 63
 	// maxProject leaves room for the hex digits behind a directory's name.
 	maxProject = 2*maxName + 2
-)
-
-var (
-	namePattern    = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]*$`)
-	projectPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
 )
 
 // NameError says that a text cannot name a workspace.
@@ -87,7 +81,7 @@ func nameReason(name string) string {
 		return "has upper-case letters in its name"
 	case len(name) > maxName:
 		return fmt.Sprintf("has a name of %d bytes", len(name))
-	case !namePattern.MatchString(name):
+	case !plain(name):
 		return "has characters in its name that are not allowed"
 	case strings.HasSuffix(name, "."), strings.HasSuffix(name, ".lock"):
 		// git-check-ref-format(1): the name is part of refs/bivy/NAME/….
@@ -106,10 +100,24 @@ func projectReason(project string) string {
 		return `has ".." in its project`
 	case len(project) > maxProject:
 		return fmt.Sprintf("has a project of %d bytes", len(project))
-	case !projectPattern.MatchString(project):
+	case !plain(project):
 		return `has a project with other characters than letters, digits, ".", "_" and "-"`
 	}
 	return ""
+}
+
+// plain reports whether a name has only letters, digits, ".", "_" and "-" of
+// ASCII, and begins with a letter or digit.
+func plain(name string) bool {
+	for i := range len(name) {
+		switch c := name[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
+		case i > 0 && (c == '.' || c == '_' || c == '-'):
+		default:
+			return false
+		}
+	}
+	return name != ""
 }
 
 func checkName(name string) error {
@@ -136,7 +144,7 @@ func checkRef(ref Ref) error {
 // "_" and "-" stay.
 func cleanProject(base string) string {
 	clean := strings.Map(func(c rune) rune {
-		if c < 0x80 && projectPattern.MatchString("a"+string(c)) {
+		if c < 0x80 && plain("a"+string(c)) {
 			return c
 		}
 		return '-'
@@ -158,7 +166,7 @@ func MakeName(taken func(string) bool) string {
 		// More and more digits: this ends, whatever is taken.
 		digits := make([]byte, 1+min(tries/16, 16))
 		_, _ = rand.Read(digits) // never fails since Go 1.24
-		name := pick(adjectives) + "-" + pick(nouns) + "-" + hex.EncodeToString(digits)
+		name := pick(strings.Fields(adjectives)) + "-" + pick(strings.Fields(nouns)) + "-" + hex.EncodeToString(digits)
 		if !taken(name) {
 			return name
 		}
@@ -173,20 +181,20 @@ func pick(words []string) string {
 	return words[n.Int64()]
 }
 
-var adjectives = strings.Fields(`
+const adjectives = `
 	amber bold brave breezy bright brisk calm clear clever cool cosy crisp dewy
 	early fair fleet fresh gentle glad golden grand green hardy hazy keen kind
 	late light lively lone lucky mellow merry mild misty mossy neat nimble north
 	old open patient plain proud quick quiet ready rosy rusty sandy sharp shy
-	silent silver snowy soft south spare steady still sunny swift tidy warm wild`)
+	silent silver snowy soft south spare steady still sunny swift tidy warm wild`
 
-var nouns = strings.Fields(`
+const nouns = `
 	alder aspen badger beaver birch bison brook canyon cedar cliff cloud condor
 	crane creek curlew delta dune eagle elk ember falcon fern finch fjord forest
 	fox glade grove hare hawk hazel heath heron hill ibex island juniper kestrel
 	lake larch lark linden lynx maple marmot marsh meadow moose moss oak osprey
 	otter owl peak pine plover pond raven reef ridge river robin rowan spruce
-	stone summit swallow thicket thrush tide trail trout valley willow wren`)
+	stone summit swallow thicket thrush tide trail trout valley willow wren`
 
 // nearest returns up to three existing names that someone who typed ref may
 // have meant, the best first.

@@ -12,8 +12,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -122,29 +120,6 @@ func (r *Registry) List() ([]Record, []error) {
 	return records, errs
 }
 
-// Find returns the record of a workspace. A Ref without Project finds the
-// workspace of that name if it is the only one. Errors are *NotFoundError,
-// *AmbiguousError and *UnreadableError.
-func (r *Registry) Find(ref Ref) (Record, error) {
-	all, err := r.names()
-	if err != nil {
-		return Record{}, err
-	}
-	found := slices.DeleteFunc(slices.Clone(all), func(a Ref) bool {
-		return a.Name != ref.Name || ref.Project != "" && a.Project != ref.Project
-	})
-	if len(found) > 1 {
-		return Record{}, &AmbiguousError{Name: ref.Name, Candidates: found}
-	}
-	if len(found) == 1 {
-		rec, err := r.read(found[0])
-		if !errors.Is(err, fs.ErrNotExist) {
-			return rec, err
-		}
-	}
-	return Record{}, &NotFoundError{Ref: ref, Nearest: nearest(ref, all)}
-}
-
 // Put writes the record; Format, Updated and, where it is zero, Created are
 // filled in. Whoever changes a workspace holds its Lock. A record that a newer
 // version has written is not overwritten.
@@ -195,34 +170,6 @@ func (r *Registry) Delete(project, name string) error {
 
 func (r *Registry) file(ref Ref) string {
 	return filepath.Join(r.dir, "workspaces", ref.Project, ref.Name+".json")
-}
-
-// names returns every workspace that has a file, sorted. Other files, such as
-// half-written ones, have names that no workspace can have.
-func (r *Registry) names() ([]Ref, error) {
-	root := filepath.Join(r.dir, "workspaces")
-	projects, err := os.ReadDir(root)
-	if err != nil {
-		return nil, fmt.Errorf("list workspaces: %w", err)
-	}
-	var refs []Ref
-	for _, p := range projects {
-		if checkProject(p.Name()) != nil || !p.IsDir() {
-			continue
-		}
-		files, err := os.ReadDir(filepath.Join(root, p.Name()))
-		if err != nil {
-			return nil, fmt.Errorf("list workspaces: %w", err)
-		}
-		for _, f := range files {
-			name, ok := strings.CutSuffix(f.Name(), ".json")
-			if ok && checkName(name) == nil {
-				refs = append(refs, Ref{Project: p.Name(), Name: name})
-			}
-		}
-	}
-	slices.SortFunc(refs, Ref.compare)
-	return refs, nil
 }
 
 func (r *Registry) read(ref Ref) (Record, error) {

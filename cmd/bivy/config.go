@@ -35,9 +35,9 @@ type when struct {
 	settings      map[string]any
 }
 
-// loadConfig reads the user's configuration. The default file need not exist;
+// readConfig reads the user's configuration. The default file need not exist;
 // one that was named must. Nothing is returned where there is none.
-func loadConfig(args []string, app *kong.Application) (*config, error) {
+func readConfig(args []string) (*config, error) {
 	file, named := configFile(args)
 	if file == "" {
 		return nil, nil
@@ -55,11 +55,6 @@ func loadConfig(args []string, app *kong.Application) (*config, error) {
 	}
 	if err := c.takeWhens(); err != nil {
 		return nil, err
-	}
-	for _, settings := range append([]map[string]any{c.base}, c.settings()...) {
-		if err := checkKeys(file, "", settings, app.Node); err != nil {
-			return nil, err
-		}
 	}
 	return c, nil
 }
@@ -128,6 +123,16 @@ func (c *config) settings() []map[string]any {
 		all = append(all, w.settings)
 	}
 	return all
+}
+
+// check refuses settings that are for nothing in the command tree.
+func (c *config) check(tree *kong.Node) error {
+	for _, settings := range append([]map[string]any{c.base}, c.settings()...) {
+		if err := checkKeys(c.file, "", settings, tree); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // checkKeys refuses what is neither a flag nor a command: a mistyped key must

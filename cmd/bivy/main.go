@@ -10,14 +10,12 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/signal"
 	"strings"
 	"syscall"
 
-	"github.com/alecthomas/kong"
 	"golang.org/x/term"
 )
 
@@ -79,16 +77,10 @@ func (e *signalError) Error() string { return "ended by " + e.signal.String() }
 // what a command has of the terminal is taken back first.
 func cancelOnSignal(parent context.Context, takeBack func()) (ctx context.Context, hurry <-chan struct{}, stop func()) {
 	ctx, cancel := context.WithCancelCause(parent)
-	signals := make(chan os.Signal, 3)
-	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
-		// Who started us under nohup wants us to go on.
-		if !signal.Ignored(s) {
-			signal.Notify(signals, s)
-		}
-	}
 	done, twice := make(chan struct{}), make(chan struct{})
 	restore := terminalModes()
 	go func() {
+		signals := catch()
 		for count := 1; ; count++ {
 			select {
 			case s := <-signals:
@@ -108,10 +100,23 @@ func cancelOnSignal(parent context.Context, takeBack func()) (ctx context.Contex
 		}
 	}()
 	return ctx, twice, func() {
-		signal.Stop(signals)
 		close(done)
 		cancel(nil)
 	}
+}
+
+// catch begins to catch signals. The runtime takes a fifth of a millisecond for
+// that, which passes while the command looks for its host: until it is done, a
+// signal ends us as it does during all of the start.
+func catch() <-chan os.Signal {
+	signals := make(chan os.Signal, 3)
+	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
+		// Who started us under nohup wants us to go on.
+		if !signal.Ignored(s) {
+			signal.Notify(signals, s)
+		}
+	}
+	return signals
 }
 
 // terminalModes remembers the modes of the terminal on stdin, for the one way
@@ -123,78 +128,6 @@ func terminalModes() (restore func()) {
 		return func() {}
 	}
 	return func() { _ = term.Restore(fd, modes) }
-}
-
-// commander is a command that takes `-- CMD ARG…`.
-type commander interface{ takesCommand() }
-
-// parse splits the arguments at the first `--`: kong sees what stands before,
-// and a command that runs something gets the rest word for word. For the
-// others `--` only ends the flags, as everywhere.
-func parse(cli *CLI, args []string) (*kong.Context, []string, error) {
-	before, command := args, []string(nil)
-	for i, arg := range args {
-		if arg == "--" {
-			before, command = args[:i], append([]string{}, args[i+1:]...)
-			break
-		}
-	}
-	helped := false
-	parser, err := newParser(cli, args, &helped)
-	if err != nil {
-		return nil, nil, err
-	}
-	if len(args) == 0 {
-		before = []string{"--help"}
-	}
-	kctx, err := parser.Parse(before)
-	if helped {
-		return nil, nil, nil
-	}
-	if command != nil && !takesCommand(kctx, err) {
-		kctx, err = parser.Parse(args)
-		command = nil
-	}
-	if err != nil {
-		return nil, nil, &usageError{err: err}
-	}
-	return kctx, command, nil
-}
-
-func takesCommand(kctx *kong.Context, err error) bool {
-	var failed *kong.ParseError
-	if errors.As(err, &failed) {
-		kctx = failed.Context
-	}
-	if kctx == nil || kctx.Selected() == nil {
-		return false
-	}
-	_, ok := kctx.Selected().Target.Addr().Interface().(commander)
-	return ok
-}
-
-func newParser(cli *CLI, args []string, helped *bool) (*kong.Kong, error) {
-	options := append(mappers(),
-		kong.Name("bivy"),
-		kong.Description("Working places on any machine that `ssh HOST` reaches."),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
-		kong.Exit(func(int) { *helped = true }),
-		kong.Vars{"version": "bivy " + version},
-	)
-	parser, err := kong.New(cli, options...)
-	if err != nil {
-		return nil, fmt.Errorf("build the command line: %w", err)
-	}
-	conf, err := loadConfig(args, parser.Model)
-	if err != nil {
-		return nil, err
-	}
-	if conf != nil {
-		if err := kong.Resolvers(conf).Apply(parser); err != nil {
-			return nil, fmt.Errorf("use the configuration: %w", err)
-		}
-	}
-	return parser, nil
 }
 
 // wantsJSON finds --json before the arguments are parsed, so that a mistyped
