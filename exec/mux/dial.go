@@ -28,8 +28,12 @@ const (
 	wayDirect = "direct"
 )
 
-// requestID is that of the one request on a connection.
-const requestID = 1
+// requestID is that of the request for a session, of which a connection has
+// one; aliveID that of the question before it, where there is one.
+const (
+	aliveID   = 0
+	requestID = 1
+)
 
 // ProtocolError says that what listens on a control socket does not speak the
 // protocol that we know.
@@ -96,11 +100,26 @@ func (l *Lease) dialNoMore(ctx context.Context, why error) {
 // the words of ssh, *ProtocolError, *SocketError, and the context's; nothing
 // has run then.
 func (l *Lease) Dial(ctx context.Context, s sshcmd.Session, stdin, stdout, stderr *os.File) (*Channel, error) {
+	return l.dial(ctx, s, "", [...]*os.File{stdin, stdout, stderr})
+}
+
+// DialTTY is Dial for a session with a terminal of the type term on the host.
+// The master takes its first size and its modes from tty, which it reads and
+// writes, and which becomes raw by the caller's hand, not before the host has
+// answered. A change of its size is to be told by Resized.
+func (l *Lease) DialTTY(ctx context.Context, s sshcmd.Session, term string, tty *os.File) (*Channel, error) {
+	s.TTY = true
+	return l.dial(ctx, s, term, [...]*os.File{tty, tty, tty})
+}
+
+func (l *Lease) dial(ctx context.Context, s sshcmd.Session, term string, files [3]*os.File) (*Channel, error) {
 	if err := onlyOurs(s.ControlPath); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, &SocketError{err}
 	}
-	c := &Channel{lease: l, socket: s.ControlPath, ctx: ctx, began: time.Now()}
-	err := c.request(ctx, s.Command, [...]*os.File{stdin, stdout, stderr})
+	c := &Channel{lease: l, socket: s.ControlPath, ctx: ctx, began: time.Now(), tty: s.TTY}
+	err := c.request(ctx, muxproto.NewSession{
+		ID: requestID, TTY: s.TTY, Escape: muxproto.NoEscape, Term: term, Command: s.Command,
+	}, files)
 	if err == nil {
 		return c, nil
 	}
@@ -119,15 +138,10 @@ func (l *Lease) Dial(ctx context.Context, s sshcmd.Session, stdin, stdout, stder
 }
 
 // request connects and sends the request, within dialDeadline.
-func (c *Channel) request(ctx context.Context, command string, files [3]*os.File) error {
+func (c *Channel) request(ctx context.Context, session muxproto.NewSession, files [3]*os.File) error {
 	ctx, cancel := context.WithTimeout(ctx, dialDeadline)
 	defer cancel()
-	packets, err := muxproto.Append(nil, muxproto.Hello{Version: muxproto.Version})
-	if err == nil {
-		packets, err = muxproto.Append(packets, muxproto.NewSession{
-			ID: requestID, Escape: muxproto.NoEscape, Command: command,
-		})
-	}
+	packets, err := c.packets(session)
 	if err != nil {
 		return &ProtocolError{c.socket, err}
 	}
@@ -152,6 +166,23 @@ func (c *Channel) request(ctx context.Context, command string, files [3]*os.File
 		return fmt.Errorf("mm_send_fd: sendmsg: %w", syscall.ETIMEDOUT)
 	}
 	return nil
+}
+
+// packets are what a client says. With a terminal it asks for the master's
+// process, too: who else could be told of a change of size.
+func (c *Channel) packets(session muxproto.NewSession) ([]byte, error) {
+	list := []muxproto.Message{muxproto.Hello{Version: muxproto.Version}}
+	if c.tty {
+		list = append(list, muxproto.AliveCheck{ID: aliveID})
+	}
+	var b []byte
+	for _, m := range append(list, session) {
+		var err error
+		if b, err = muxproto.Append(b, m); err != nil {
+			return nil, err
+		}
+	}
+	return b, nil
 }
 
 // dialSocket connects. Somebody whose queue is full (EAGAIN; connect(2),
