@@ -9,7 +9,7 @@ import (
 
 // isRaw reports whether the terminal behind control passes bytes as they are.
 func isRaw(control *os.File) (raw bool, err error) {
-	err = onModes(control, func(fd int, t *unix.Termios) error {
+	err = onModes(control, func(_ int, t *unix.Termios) error {
 		raw = t.Lflag&(unix.ICANON|unix.ECHO) == 0
 		return nil
 	})
