@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"strings"
 	"syscall"
 	"time"
 
@@ -17,15 +16,6 @@ import (
 
 	"bivy/sshcmd"
 	"bivy/sshcmd/muxproto"
-)
-
-// muxVar is the environment variable that decides how sessions are opened: by
-// an ssh process, which is the default; wayAuto dials the master, and starts ssh
-// for one that cannot be talked to; wayDirect only dials.
-const (
-	muxVar    = "BIVY_MUX"
-	wayAuto   = "auto"
-	wayDirect = "direct"
 )
 
 // requestID is that of the request for a session, of which a connection has
@@ -60,37 +50,6 @@ func (e *SocketError) Error() string {
 // Unwrap returns what was wrong.
 func (e *SocketError) Unwrap() error { return e.Err }
 
-// way is the value of muxVar.
-func (m *Masters) way() string {
-	for i := len(m.cfg.Env) - 1; i >= 0; i-- { // the last one counts, as in os/exec
-		if value, ok := strings.CutPrefix(m.cfg.Env[i], muxVar+"="); ok {
-			return value
-		}
-	}
-	return ""
-}
-
-// Dials says whether sessions on the master may be dialled, and whether they
-// must be.
-func (l *Lease) Dials() (may, must bool) {
-	switch l.masters.way() {
-	case wayDirect:
-		return true, true
-	case wayAuto:
-	default:
-		return false, false
-	}
-	_, err := os.Lstat(l.Sidecar("nodial"))
-	return errors.Is(err, os.ErrNotExist), false
-}
-
-// dialNoMore remembers a master that cannot be talked to. Where that fails,
-// each session finds it out by itself.
-func (l *Lease) dialNoMore(ctx context.Context, why error) {
-	zerolog.Ctx(ctx).Debug().Err(why).Msg("sessions on this master go through ssh")
-	_ = os.WriteFile(l.Sidecar("nodial"), []byte(why.Error()+"\n"), 0o600)
-}
-
 // Dial asks the master for a session without a terminal, as an `ssh -S` would,
 // but from this process. It returns when the request is with the master, and
 // that is within dialDeadline; the host's answer comes through Wait. The
@@ -116,16 +75,15 @@ func (l *Lease) dial(ctx context.Context, s sshcmd.Session, term string, files [
 	if err := onlyOurs(s.ControlPath); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, &SocketError{err}
 	}
-	c := &Channel{lease: l, socket: s.ControlPath, ctx: ctx, began: time.Now(), tty: s.TTY}
+	c := l.channel(ctx, s.ControlPath, s.TTY)
+	zerolog.Ctx(ctx).Debug().Str("socket", c.socket).Str("command", s.Command).Bool("tty", c.tty).Msg("session is asked for")
 	err := c.request(ctx, muxproto.NewSession{
 		ID: requestID, TTY: s.TTY, Escape: muxproto.NoEscape, Term: term, Command: s.Command,
 	}, files)
 	if err == nil {
 		return c, nil
 	}
-	if c.conn != nil {
-		_ = c.conn.Close()
-	}
+	c.hangUp()
 	var protocol *ProtocolError
 	switch {
 	case ctx.Err() != nil:
@@ -145,15 +103,13 @@ func (c *Channel) request(ctx context.Context, session muxproto.NewSession, file
 	if err != nil {
 		return &ProtocolError{c.socket, err}
 	}
-	if c.conn, err = dialSocket(ctx, c.socket); err != nil {
-		return fmt.Errorf("Control socket connect(%s): %w", c.socket, reason(err)) //nolint:staticcheck // ssh's words
+	if c.conn == nil {
+		if err := c.connect(ctx); err != nil {
+			return err
+		}
 	}
 	stop := context.AfterFunc(ctx, func() { _ = c.conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
-	c.from = bufio.NewReaderSize(c.conn, 512)
-	if err := c.hello(); err != nil {
-		return err
-	}
 	if _, err := c.conn.Write(packets); err != nil {
 		return fmt.Errorf("mux_client_request_session: write packet: %w", reason(err))
 	}
@@ -183,6 +139,28 @@ func (c *Channel) packets(session muxproto.NewSession) ([]byte, error) {
 		}
 	}
 	return b, nil
+}
+
+// connect connects, and hears who listens.
+func (c *Channel) connect(ctx context.Context) error {
+	conn, err := dialSocket(ctx, c.socket)
+	if err != nil {
+		return fmt.Errorf("Control socket connect(%s): %w", c.socket, reason(err)) //nolint:staticcheck // ssh's words
+	}
+	c.conn, c.from = conn, bufio.NewReaderSize(conn, 512)
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	err = c.hello()
+	if !stop() && err == nil {
+		return fmt.Errorf("muxclient: master hello exchange failed: %w", syscall.ETIMEDOUT)
+	}
+	return err
+}
+
+// hangUp closes the connection, if there is one.
+func (c *Channel) hangUp() {
+	if c.conn != nil {
+		_ = c.conn.Close()
+	}
 }
 
 // dialSocket connects. Somebody whose queue is full (EAGAIN; connect(2),

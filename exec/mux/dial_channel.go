@@ -44,6 +44,9 @@ type Channel struct {
 	resized bool // before that was so
 }
 
+// Way is the way that the session was opened, in a word of BIVY_MUX.
+func (c *Channel) Way() string { return wayDirect }
+
 // Words is what ssh would have said in its log, after Wait.
 func (c *Channel) Words() string { return c.words }
 
@@ -157,6 +160,7 @@ func (c *Channel) opened() (session uint32, err error) {
 		return 0, c.say(err.Error())
 	}
 	c.follow(pid)
+	zerolog.Ctx(c.ctx).Debug().Dur("took", time.Since(c.began)).Msg("session opened")
 	return session, nil
 }
 
