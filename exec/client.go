@@ -22,6 +22,8 @@ type client interface {
 	Signal(sig syscall.Signal) error
 	// Resized tells it that its terminal has another size.
 	Resized()
+	// Way is which of both it is, in the words of BIVY_MUX.
+	Way() string
 	// Words is what ssh said, or would have said, of the session, other than
 	// to the command's streams. It is asked once, after Wait.
 	Words() string
@@ -93,6 +95,9 @@ type sshClient struct {
 	log string
 }
 
+// Way implements client.
+func (c sshClient) Way() string { return "ssh" }
+
 // Resized implements client: the kernel tells ssh, whose terminal it is.
 func (c sshClient) Resized() {}
 
@@ -110,6 +115,14 @@ func words(path string) string {
 	return string(data[:min(len(data), enough)])
 }
 
+// way says how the session was opened, if one was asked for.
+func (a *attempt) way() string {
+	if a.client == nil {
+		return "none"
+	}
+	return a.client.Way()
+}
+
 // ended is a client that found no master.
 type ended struct{ said *sshcmd.Error }
 
@@ -118,6 +131,9 @@ func (e ended) Wait() (proc.Exit, error) { return proc.Exit{Code: e.said.ExitCod
 
 // Signal implements client.
 func (e ended) Signal(syscall.Signal) error { return nil }
+
+// Way implements client.
+func (e ended) Way() string { return "direct" }
 
 // Resized implements client.
 func (e ended) Resized() {}

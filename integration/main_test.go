@@ -27,8 +27,6 @@ import (
 const (
 	binaryVariable   = "BIVY_TEST_BINARY"
 	templateVariable = "BIVY_TEST_PROJECT"
-	// wayVariable decides how sessions are opened, in the tests as for users.
-	wayVariable = "BIVY_MUX"
 )
 
 func TestMain(m *testing.M) {

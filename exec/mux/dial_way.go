@@ -11,8 +11,8 @@ import (
 )
 
 // muxVar is the environment variable that decides how sessions are opened:
-// wayAuto dials the master, and starts an ssh for one that cannot
-// be talked to; waySSH, the default, starts an ssh for each; wayDirect only dials.
+// wayAuto, the default, dials the master, and starts an ssh for one that cannot
+// be talked to; waySSH starts an ssh for each; wayDirect only dials.
 const (
 	muxVar    = "BIVY_MUX"
 	wayAuto   = "auto"
@@ -34,14 +34,14 @@ func wayIn(env []string) (string, error) {
 		switch {
 		case !ok:
 		case value == "":
-			return waySSH, nil
+			return wayAuto, nil
 		case value == wayAuto, value == waySSH, value == wayDirect:
 			return value, nil
 		default:
 			return "", &WayError{value}
 		}
 	}
-	return waySSH, nil
+	return wayAuto, nil
 }
 
 // Dials says whether sessions on the master may be dialled, and whether they
