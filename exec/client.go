@@ -20,17 +20,29 @@ type client interface {
 	Wait() (proc.Exit, error)
 	// Signal ends the client, not the command.
 	Signal(sig syscall.Signal) error
+	// Resized tells it that its terminal has another size.
+	Resized()
+	// Way is which of both it is, in the words of BIVY_MUX.
+	Way() string
 	// Words is what ssh said, or would have said, of the session, other than
 	// to the command's streams. It is asked once, after Wait.
 	Words() string
 }
 
-// open opens a session without a terminal on three pipes. A master that cannot
-// be talked to directly is talked to by ssh.
-func (a *attempt) open(ctx context.Context, in, out, errs *os.File) (client, error) {
+// stdio is what the client of a session gets: three pipes, or a terminal of
+// ours of the type term.
+type stdio struct {
+	in, out, errs *os.File
+	tty           *os.File // nil: there are pipes
+	term          string
+}
+
+// open opens a session. A master that cannot be talked to directly is talked
+// to by ssh.
+func (a *attempt) open(ctx context.Context, e stdio) (client, error) {
 	may, must := a.lease.Dials()
 	if may {
-		c, err := a.lease.Dial(ctx, a.session(false, ""), in, out, errs)
+		c, err := a.dial(ctx, e)
 		var (
 			said     *sshcmd.Error
 			protocol *mux.ProtocolError
@@ -44,19 +56,31 @@ func (a *attempt) open(ctx context.Context, in, out, errs *os.File) (client, err
 			return nil, err
 		}
 	}
-	return a.startSSH(ctx, false, proc.Spec{
-		Env: a.lease.Masters().Env(), Stdin: in, Stdout: out, Stderr: errs, Isolation: proc.Session,
-	})
+	return a.startSSH(ctx, e)
 }
 
-// startSSH opens a session with an ssh process, which the spec describes but
-// for its arguments.
-func (a *attempt) startSSH(ctx context.Context, tty bool, spec proc.Spec) (client, error) {
+func (a *attempt) dial(ctx context.Context, e stdio) (*mux.Channel, error) {
+	s := a.session(e.tty != nil, "")
+	if e.tty != nil {
+		return a.lease.DialTTY(ctx, s, e.term, e.tty)
+	}
+	return a.lease.Dial(ctx, s, e.in, e.out, e.errs)
+}
+
+// startSSH opens a session with an ssh process.
+func (a *attempt) startSSH(ctx context.Context, e stdio) (client, error) {
 	log, err := a.lease.LogFile()
 	if err != nil {
 		return nil, err
 	}
-	spec.Args = a.session(tty, log).Args()
+	spec := proc.Spec{
+		Args: a.session(e.tty != nil, log).Args(), Env: a.lease.Masters().Env(),
+		Stdin: e.in, Stdout: e.out, Stderr: e.errs, Isolation: proc.Session,
+	}
+	if e.tty != nil {
+		spec.Env = append(spec.Env[:len(spec.Env):len(spec.Env)], "TERM="+e.term)
+		spec.Stdin, spec.Stdout, spec.Stderr, spec.TTY = e.tty, e.tty, e.tty, e.tty
+	}
 	p, err := proc.Start(context.WithoutCancel(ctx), spec)
 	if err != nil {
 		_ = words(log)
@@ -70,6 +94,12 @@ type sshClient struct {
 	*proc.Process
 	log string
 }
+
+// Way implements client.
+func (c sshClient) Way() string { return "ssh" }
+
+// Resized implements client: the kernel tells ssh, whose terminal it is.
+func (c sshClient) Resized() {}
 
 // Words implements client.
 func (c sshClient) Words() string { return words(c.log) }
@@ -85,6 +115,14 @@ func words(path string) string {
 	return string(data[:min(len(data), enough)])
 }
 
+// way says how the session was opened, if one was asked for.
+func (a *attempt) way() string {
+	if a.client == nil {
+		return "none"
+	}
+	return a.client.Way()
+}
+
 // ended is a client that found no master.
 type ended struct{ said *sshcmd.Error }
 
@@ -93,6 +131,12 @@ func (e ended) Wait() (proc.Exit, error) { return proc.Exit{Code: e.said.ExitCod
 
 // Signal implements client.
 func (e ended) Signal(syscall.Signal) error { return nil }
+
+// Way implements client.
+func (e ended) Way() string { return "direct" }
+
+// Resized implements client.
+func (e ended) Resized() {}
 
 // Words implements client.
 func (e ended) Words() string { return e.said.Log }

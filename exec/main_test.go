@@ -53,12 +53,6 @@ func TestMain(m *testing.M) {
 		_, _ = os.Stdout.WriteString(os.Getenv("VALUE") + "\x00" + strings.Join(os.Args[1:], "\x00"))
 		os.Exit(0)
 	}
-	if os.Getenv(wayVar) == "" {
-		// Nothing is unseen. TestOverDirect runs the same tests the other way.
-		if err := os.Setenv(wayVar, wayClient); err != nil {
-			panic(err)
-		}
-	}
 	leak.Main(m)
 }
 

@@ -23,7 +23,7 @@ func (a *attempt) startPipes(ctx context.Context) error {
 		closeAll([]*os.File{in.r, in.w, out[0].r, out[1].r})
 		return err
 	}
-	c, err := a.open(ctx, in.r, out[0].w, out[1].w)
+	c, err := a.open(ctx, stdio{in: in.r, out: out[0].w, errs: out[1].w})
 	if err != nil {
 		closeAll([]*os.File{in.r, in.w, out[0].r, out[1].r})
 		return err

@@ -64,7 +64,7 @@ func RunOn(ctx context.Context, lease *mux.Lease, c Command) (Receipt, error) {
 		a := &attempt{cmd: c, lease: lease, id: newIdentity()}
 		receipt, err := a.run(ctx)
 		receipt.Timing.Connect, receipt.Timing.Queue = lease.Connect, lease.Queue
-		zerolog.Ctx(ctx).Info().Str("host", lease.Host()).Str("state", string(receipt.State)).
+		zerolog.Ctx(ctx).Info().Str("host", lease.Host()).Str("state", string(receipt.State)).Str("way", a.way()).
 			Dur("connect", lease.Connect).Dur("queue", lease.Queue).Dur("start", receipt.Timing.Start).
 			Dur("ran", receipt.Duration).Msg("command")
 		var not *NotStartedError

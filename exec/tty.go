@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"os"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -13,8 +14,7 @@ import (
 	"bivy/exec/proc"
 )
 
-// rawWait bounds the wait for ssh to make its terminal raw, in which case the
-// frame passes through it unchanged.
+// rawWait bounds the wait for ssh to make its terminal raw.
 const rawWait = 5 * time.Second
 
 // TTY describes the terminal of one command.
@@ -40,7 +40,7 @@ func (t *TTY) Restore() {
 	}
 }
 
-// startTTY starts ssh on a pseudo-terminal of ours. The frame follows when the
+// startTTY opens a session on a pseudo-terminal of ours. The frame follows when the
 // host says that its terminal passes bytes as they are.
 func (a *attempt) startTTY(ctx context.Context) error {
 	t := a.cmd.TTY
@@ -54,28 +54,24 @@ func (a *attempt) startTTY(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer tty.Close() //nolint:errcheck // ssh has its copy
+	defer tty.Close() //nolint:errcheck // the master has its copy
 	if t.Local != nil {
 		// The modes of the user's terminal (erase character, flow control)
-		// are what ssh will ask of the host's.
+		// are what the master will ask of the host's.
 		if modes, err := term.GetState(int(t.Local.Fd())); err == nil {
 			_ = term.Restore(int(tty.Fd()), modes)
 		}
 	}
-	env := a.lease.Masters().Env()
-	if t.Term != "" {
-		env = append(env[:len(env):len(env)], "TERM="+t.Term)
-	}
-	c, err := a.startSSH(ctx, true, proc.Spec{Env: env, Stdin: tty, Stdout: tty, Stderr: tty, TTY: tty})
+	c, err := a.open(ctx, stdio{tty: tty, term: a.term()})
 	if err != nil {
 		_ = control.Close()
 		return err
 	}
 	a.client, a.stdin = c, control
-	local := &localTTY{file: t.Local, control: control, screen: newScreen(orDiscard(a.cmd.Stdout))}
+	local := &localTTY{file: t.Local, control: control, resized: c.Resized, screen: newScreen(orDiscard(a.cmd.Stdout))}
 	t.local.Store(local)
 	// In this order: local uses control.
-	a.wake = func() {} // ssh alone has the other end, so that ends with it
+	a.wake = func() {} // the master alone has the other end, so that ends with the session
 	a.closers = []io.Closer{local, control}
 	a.stdout = newScanner(a.id.nonce, local.screen, func(m marks) {
 		if m.started && !m.exited {
@@ -86,7 +82,7 @@ func (a *attempt) startTTY(ctx context.Context) error {
 	a.stdout.endAtExit = true
 	a.stdout.fail = func(err error) { a.broken <- err }
 	a.gate = &readyGate{next: a.stdout, local: local, open: func() {
-		if awaitRaw(control, rawWait) {
+		if a.passThrough(control) {
 			_, _ = control.Write(commandFrame(a.cmd, a.id, modeTTY))
 		}
 	}}
@@ -133,6 +129,30 @@ func (g *readyGate) Write(p []byte) (int, error) {
 	n, err := g.next.Write(p)
 	whole = true
 	return n, err
+}
+
+// term is the type of the host's terminal.
+func (a *attempt) term() string {
+	if t := a.cmd.TTY.Term; t != "" {
+		return t
+	}
+	env := a.lease.Masters().Env()
+	for i := len(env) - 1; i >= 0; i-- { // the last one counts, as in os/exec
+		if value, ok := strings.CutPrefix(env[i], "TERM="); ok {
+			return value
+		}
+	}
+	return ""
+}
+
+// passThrough makes the terminal pass the frame unchanged. By now the master
+// has asked the host for a terminal with the modes that it had before. ssh
+// makes it raw by itself.
+func (a *attempt) passThrough(control *os.File) bool {
+	if _, ok := a.client.(sshClient); ok {
+		return awaitRaw(control, rawWait)
+	}
+	return makeRaw(control) == nil
 }
 
 // awaitRaw waits until ssh has made its terminal raw. The host may be ready

@@ -25,6 +25,7 @@ const redraw = 50 * time.Millisecond
 type localTTY struct {
 	file    *os.File // what the command reads; nil: it reads no terminal
 	control *os.File
+	resized func() // called when control has another size
 	screen  *screen
 
 	mu      sync.Mutex
@@ -169,8 +170,8 @@ func (l *localTTY) enter() (blank bool) {
 	return l.screen.resume()
 }
 
-// resize tells ssh's terminal the size, less some rows; ssh tells the host. It
-// does nothing after Close, when the terminals may be closed as well.
+// resize gives our terminal the size, less some rows; the master tells the
+// host. It does nothing after Close, when the terminals may be closed as well.
 func (l *localTTY) resize(less uint16) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -182,6 +183,7 @@ func (l *localTTY) resize(less uint16) {
 			size.Rows -= less
 		}
 		_ = proc.Resize(l.control, size)
+		l.resized()
 	}
 }
 

@@ -19,19 +19,20 @@ import (
 	"bivy/integration/sshdtest"
 )
 
-// TestOverDirect runs the tests of whole commands again, in a process of its
-// own, without an ssh process for each session.
-func TestOverDirect(t *testing.T) {
-	if os.Getenv(wayVar) != wayClient {
+// TestOverSSH runs the tests of whole commands again, in a process of its own,
+// with an ssh process for each session.
+func TestOverSSH(t *testing.T) {
+	if os.Getenv(wayVar) != "" {
 		// This is the process that it starts, or somebody chose a way.
 		t.Skip(wayVar + " is set")
 	}
+	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*patience)
 	defer cancel()
 	var out bytes.Buffer
 	exit, err := proc.Run(ctx, proc.Spec{
-		Args: []string{self(t), "-test.v", "-test.run", "^(TestRun|TestMoreCommands|TestHostWithout|TestCanceledWhileDialling)"},
-		Env:  append(os.Environ(), wayVar+"="+wayDirect), Stdout: &out, Stderr: &out,
+		Args: []string{self(t), "-test.v", "-test.run", "^(TestRun|TestMoreCommands|TestHostWithout|TestTerminal|TestOneAfterTheOther)"},
+		Env:  append(os.Environ(), wayVar+"="+wayClient), Stdout: &out, Stderr: &out,
 	})
 	if err != nil || !exit.OK() || !strings.Contains(out.String(), "--- PASS: TestRunCancel") {
 		t.Errorf("the tests end with %v, %v:\n%s", exit, err, out.String())
@@ -76,7 +77,7 @@ func sshPath(t testing.TB) string {
 // where they are dialled. The holder may start its guardian meanwhile.
 func TestWarmCommandsStartNothing(t *testing.T) {
 	const commands = 20
-	for _, way := range []string{wayDirect, wayClient, "auto"} {
+	for _, way := range []string{wayDirect, wayClient, "auto", ""} {
 		t.Run("way "+way, func(t *testing.T) {
 			t.Setenv(wayVar, way)
 			calls := logSSH(t)
@@ -111,8 +112,11 @@ func TestFallsBackToSSH(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer lease.Release()
+			// The lease has a connection for its first session.
+			receipt, err := RunOn(t.Context(), lease, Command{Script: "exit 2"})
+			ran{Receipt: receipt, err: err}.wantExited(t, 2)
 			strange := startStrange(t, lease.ControlPath())
-			receipt, err := RunOn(t.Context(), lease, Command{Script: "exit 3"})
+			receipt, err = RunOn(t.Context(), lease, Command{Script: "exit 3"})
 			strange.Wait()
 			if way == wayDirect {
 				var protocol *mux.ProtocolError
@@ -167,7 +171,7 @@ func startStrange(t *testing.T, socket string) *sync.WaitGroup {
 
 // TestCanceledWhileDialling: who is told to end while nobody answers ends.
 func TestCanceledWhileDialling(t *testing.T) {
-	if os.Getenv(wayVar) != wayDirect {
+	if os.Getenv(wayVar) == wayClient {
 		// An ssh that waits for its master is covered elsewhere.
 		t.Skip("nothing is dialled")
 	}

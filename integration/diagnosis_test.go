@@ -140,12 +140,12 @@ func (w *world) diagnosis(got result, level string, c trouble) (message, hint st
 // phase is a line of -v or -vv: a time, and what happened.
 var phase = regexp.MustCompile(`^[0-2][0-9]:[0-5][0-9]:[0-6][0-9] bivy: .`)
 
-// TestPhases: -v says where the time went, -vv what was started.
+// TestPhases: -v says where the time went, -vv what was asked for or started.
 func TestPhases(t *testing.T) {
 	onBoth(t, hostOptions{}, func(t *testing.T, w *world) {
 		cold := w.wants(0, "exec", "-v", "--host", "gpu1", "--", "true")
 		warm := w.wants(3, "exec", "-v", "--host", "gpu1", "-c", "exit 3")
-		for _, word := range []string{"logged in host=gpu1 took=", "connect=", "queue=", "start=", "ran=", "state=exited"} {
+		for _, word := range []string{"logged in host=gpu1 took=", "connect=", "queue=", "start=", "ran=", "state=exited", "way="} {
 			if !strings.Contains(cold.stderr, word) {
 				t.Errorf("cold: no %q in %v", word, cold)
 			}
@@ -157,6 +157,11 @@ func TestPhases(t *testing.T) {
 		if failed.code != 90 || !strings.Contains(failed.stderr, "took=") {
 			t.Errorf("-v does not say how long the login took that failed: %v", failed)
 		}
+		if got := w.wants(0, "exec", "-vv", "--host", "gpu1", "--", "true"); !throughSSH() &&
+			(strings.Contains(got.stderr, "argv=") || !strings.Contains(got.stderr, "session opened")) {
+			t.Errorf("-vv does not say how the session was opened: %v", got)
+		}
+		w.env = append(w.env, wayVariable+"="+waySSH)
 		// The argv of the session, as JSON, word for word.
 		log := w.root + "/argv"
 		w.script(w.root+"/ssh", `printf '%s\n' "$@" >`+log+`; exec ssh "$@"`)

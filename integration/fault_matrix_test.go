@@ -83,12 +83,15 @@ var silent = verdict{"unknown", "nobody was left to say more"}
 // untouched is for a fault that a command must not feel.
 var untouched = verdict{"exited", "its connection lives on"}
 
+// sessionsSSH is the fault that only an ssh for each session can have.
+const sessionsSSH = "session's ssh"
+
 var faults = []fault{
 	{"bivy KILL", self(syscall.SIGKILL), silent, silent, silent},
 	{"bivy TERM", self(syscall.SIGTERM), endedBefore, ended, endedOrNot},
 	{"bivy INT", self(syscall.SIGINT), endedBefore, ended, endedOrNot},
 	{"bivy HUP", self(syscall.SIGHUP), endedBefore, ended, endedOrNot},
-	{"session's ssh", local(sshdtest.Session), lostBefore, lost, lostOrSeen},
+	{sessionsSSH, local(sshdtest.Session), lostBefore, lost, lostOrSeen},
 	{"master's ssh", local(sshdtest.Master), lostBefore, lost, lostOrSeen},
 	{"holder", local(sshdtest.Holder), lostBefore, lost, lostOrSeen},
 	{"sshd's worker", remote(sshdtest.Worker), lostBefore, lost, lostOrSeen},
@@ -100,6 +103,9 @@ var faults = []fault{
 func TestFaults(t *testing.T) {
 	t.Parallel()
 	for _, f := range faults {
+		if f.name == sessionsSSH && !throughSSH() {
+			continue
+		}
 		t.Run(f.name, func(t *testing.T) {
 			onSSHD(t, hostOptions{}, func(_ *testing.T, w *world) {
 				w.needProc()

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 
+	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 
 	"bivy/exec/proc"
@@ -78,6 +79,16 @@ func modesOf(tb testing.TB, tty *os.File) *term.State {
 // asBefore reports whether the terminal's modes are those it had at first.
 func (s *screen) asBefore() bool { return reflect.DeepEqual(modesOf(s.w.tb, s.tty), s.before) }
 
+// flags are those of the open terminal (F_GETFL). Its Fd would change them.
+func (s *screen) flags() (flags int) {
+	s.w.tb.Helper()
+	conn, err := s.tty.SyscallConn()
+	s.w.must(err)
+	s.w.must(conn.Control(func(fd uintptr) { flags, err = unix.FcntlInt(fd, unix.F_GETFL, 0) }))
+	s.w.must(err)
+	return flags
+}
+
 func (s *screen) text() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -101,8 +112,13 @@ func (s *screen) wait() int {
 	if err != nil {
 		s.w.tb.Errorf("bivy does not end: %v; the terminal shows %q", err, s.text())
 	}
+	flags := s.flags() // first, since asBefore takes its Fd
 	if !s.asBefore() {
 		s.w.tb.Errorf("the terminal's modes are not restored; it shows %q", s.text())
+	}
+	// The flag is everybody's who has this terminal, the shell's above all.
+	if flags&unix.O_NONBLOCK != 0 {
+		s.w.tb.Errorf("the terminal is left non-blocking: flags %#x", flags)
 	}
 	_ = s.tty.Close()
 	s.read.Wait()

@@ -75,7 +75,7 @@ func newWorld(tb testing.TB, kind string, o hostOptions) *world {
 		"HOME=" + root + "/home", "PATH=" + filepath.Dir(binary) + ":" + os.Getenv("PATH"),
 		"BIVY_HOME=" + root + "/s", "BIVY_SSH_CONFIG=" + w.config, "TMPDIR=" + root,
 		"GIT_CONFIG_GLOBAL=" + root + "/gitconfig", "GIT_CONFIG_NOSYSTEM=1", "TERM=xterm", "LANG=C.UTF-8",
-		leak.Mark(), "REMOTE=" + w.remote, "PROJ=" + w.proj, "ROOT=" + root,
+		leak.Mark(), wayVariable + "=" + os.Getenv(wayVariable), "REMOTE=" + w.remote, "PROJ=" + w.proj, "ROOT=" + root,
 	}
 	return w
 }

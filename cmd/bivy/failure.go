@@ -10,6 +10,7 @@ import (
 
 	"bivy/archive"
 	"bivy/exec"
+	"bivy/exec/mux"
 	"bivy/exec/proc"
 	"bivy/internal/termsafe"
 	"bivy/workspace"
@@ -116,7 +117,8 @@ func explainUsage(err error, f *failure) bool {
 	var env *exec.EnvError
 	var command *exec.CommandError
 	var root *workspace.RootError
-	if !errors.As(err, &usage) && !errors.As(err, &env) && !errors.As(err, &command) && !errors.As(err, &root) {
+	var way *mux.WayError
+	if !errors.As(err, &usage) && !errors.As(err, &env) && !errors.As(err, &command) && !errors.As(err, &root) && !errors.As(err, &way) {
 		return false
 	}
 	f.Code, f.Class, f.Hint = exitUsage, "usage", "see: bivy --help"

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"strings"
 	"syscall"
 	"time"
 
@@ -19,17 +18,12 @@ import (
 	"bivy/sshcmd/muxproto"
 )
 
-// muxVar is the environment variable that decides how sessions are opened: by
-// an ssh process, which is the default; wayAuto dials the master, and starts ssh
-// for one that cannot be talked to; wayDirect only dials.
+// requestID is that of the request for a session, of which a connection has
+// one; aliveID that of the question before it, where there is one.
 const (
-	muxVar    = "BIVY_MUX"
-	wayAuto   = "auto"
-	wayDirect = "direct"
+	aliveID   = 0
+	requestID = 1
 )
-
-// requestID is that of the one request on a connection.
-const requestID = 1
 
 // ProtocolError says that what listens on a control socket does not speak the
 // protocol that we know.
@@ -56,37 +50,6 @@ func (e *SocketError) Error() string {
 // Unwrap returns what was wrong.
 func (e *SocketError) Unwrap() error { return e.Err }
 
-// way is the value of muxVar.
-func (m *Masters) way() string {
-	for i := len(m.cfg.Env) - 1; i >= 0; i-- { // the last one counts, as in os/exec
-		if value, ok := strings.CutPrefix(m.cfg.Env[i], muxVar+"="); ok {
-			return value
-		}
-	}
-	return ""
-}
-
-// Dials says whether sessions on the master may be dialled, and whether they
-// must be.
-func (l *Lease) Dials() (may, must bool) {
-	switch l.masters.way() {
-	case wayDirect:
-		return true, true
-	case wayAuto:
-	default:
-		return false, false
-	}
-	_, err := os.Lstat(l.Sidecar("nodial"))
-	return errors.Is(err, os.ErrNotExist), false
-}
-
-// dialNoMore remembers a master that cannot be talked to. Where that fails,
-// each session finds it out by itself.
-func (l *Lease) dialNoMore(ctx context.Context, why error) {
-	zerolog.Ctx(ctx).Debug().Err(why).Msg("sessions on this master go through ssh")
-	_ = os.WriteFile(l.Sidecar("nodial"), []byte(why.Error()+"\n"), 0o600)
-}
-
 // Dial asks the master for a session without a terminal, as an `ssh -S` would,
 // but from this process. It returns when the request is with the master, and
 // that is within dialDeadline; the host's answer comes through Wait. The
@@ -96,17 +59,31 @@ func (l *Lease) dialNoMore(ctx context.Context, why error) {
 // the words of ssh, *ProtocolError, *SocketError, and the context's; nothing
 // has run then.
 func (l *Lease) Dial(ctx context.Context, s sshcmd.Session, stdin, stdout, stderr *os.File) (*Channel, error) {
+	return l.dial(ctx, s, "", [...]*os.File{stdin, stdout, stderr})
+}
+
+// DialTTY is Dial for a session with a terminal of the type term on the host.
+// The master takes its first size and its modes from tty, which it reads and
+// writes, and which becomes raw by the caller's hand, not before the host has
+// answered. A change of its size is to be told by Resized.
+func (l *Lease) DialTTY(ctx context.Context, s sshcmd.Session, term string, tty *os.File) (*Channel, error) {
+	s.TTY = true
+	return l.dial(ctx, s, term, [...]*os.File{tty, tty, tty})
+}
+
+func (l *Lease) dial(ctx context.Context, s sshcmd.Session, term string, files [3]*os.File) (*Channel, error) {
 	if err := onlyOurs(s.ControlPath); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, &SocketError{err}
 	}
-	c := &Channel{lease: l, socket: s.ControlPath, ctx: ctx, began: time.Now()}
-	err := c.request(ctx, s.Command, [...]*os.File{stdin, stdout, stderr})
+	c := l.channel(ctx, s.ControlPath, s.TTY)
+	zerolog.Ctx(ctx).Debug().Str("socket", c.socket).Str("command", s.Command).Bool("tty", c.tty).Msg("session is asked for")
+	err := c.request(ctx, muxproto.NewSession{
+		ID: requestID, TTY: s.TTY, Escape: muxproto.NoEscape, Term: term, Command: s.Command,
+	}, files)
 	if err == nil {
 		return c, nil
 	}
-	if c.conn != nil {
-		_ = c.conn.Close()
-	}
+	c.hangUp()
 	var protocol *ProtocolError
 	switch {
 	case ctx.Err() != nil:
@@ -119,27 +96,20 @@ func (l *Lease) Dial(ctx context.Context, s sshcmd.Session, stdin, stdout, stder
 }
 
 // request connects and sends the request, within dialDeadline.
-func (c *Channel) request(ctx context.Context, command string, files [3]*os.File) error {
+func (c *Channel) request(ctx context.Context, session muxproto.NewSession, files [3]*os.File) error {
 	ctx, cancel := context.WithTimeout(ctx, dialDeadline)
 	defer cancel()
-	packets, err := muxproto.Append(nil, muxproto.Hello{Version: muxproto.Version})
-	if err == nil {
-		packets, err = muxproto.Append(packets, muxproto.NewSession{
-			ID: requestID, Escape: muxproto.NoEscape, Command: command,
-		})
-	}
+	packets, err := c.packets(session)
 	if err != nil {
 		return &ProtocolError{c.socket, err}
 	}
-	if c.conn, err = dialSocket(ctx, c.socket); err != nil {
-		return fmt.Errorf("Control socket connect(%s): %w", c.socket, reason(err)) //nolint:staticcheck // ssh's words
+	if c.conn == nil {
+		if err := c.connect(ctx); err != nil {
+			return err
+		}
 	}
 	stop := context.AfterFunc(ctx, func() { _ = c.conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
-	c.from = bufio.NewReaderSize(c.conn, 512)
-	if err := c.hello(); err != nil {
-		return err
-	}
 	if _, err := c.conn.Write(packets); err != nil {
 		return fmt.Errorf("mux_client_request_session: write packet: %w", reason(err))
 	}
@@ -152,6 +122,45 @@ func (c *Channel) request(ctx context.Context, command string, files [3]*os.File
 		return fmt.Errorf("mm_send_fd: sendmsg: %w", syscall.ETIMEDOUT)
 	}
 	return nil
+}
+
+// packets are what a client says. With a terminal it asks for the master's
+// process, too: who else could be told of a change of size.
+func (c *Channel) packets(session muxproto.NewSession) ([]byte, error) {
+	list := []muxproto.Message{muxproto.Hello{Version: muxproto.Version}}
+	if c.tty {
+		list = append(list, muxproto.AliveCheck{ID: aliveID})
+	}
+	var b []byte
+	for _, m := range append(list, session) {
+		var err error
+		if b, err = muxproto.Append(b, m); err != nil {
+			return nil, err
+		}
+	}
+	return b, nil
+}
+
+// connect connects, and hears who listens.
+func (c *Channel) connect(ctx context.Context) error {
+	conn, err := dialSocket(ctx, c.socket)
+	if err != nil {
+		return fmt.Errorf("Control socket connect(%s): %w", c.socket, reason(err)) //nolint:staticcheck // ssh's words
+	}
+	c.conn, c.from = conn, bufio.NewReaderSize(conn, 512)
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	err = c.hello()
+	if !stop() && err == nil {
+		return fmt.Errorf("muxclient: master hello exchange failed: %w", syscall.ETIMEDOUT)
+	}
+	return err
+}
+
+// hangUp closes the connection, if there is one.
+func (c *Channel) hangUp() {
+	if c.conn != nil {
+		_ = c.conn.Close()
+	}
 }
 
 // dialSocket connects. Somebody whose queue is full (EAGAIN; connect(2),

@@ -4,8 +4,10 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -33,9 +35,17 @@ type Channel struct {
 	began  time.Time
 	conn   *net.UnixConn
 	from   *bufio.Reader
+	tty    bool // it was asked for with a terminal
 	closed atomic.Bool
 	words  string
+
+	mu      sync.Mutex
+	master  int  // its process, while the session is open on a terminal
+	resized bool // before that was so
 }
+
+// Way is the way that the session was opened, in a word of BIVY_MUX.
+func (c *Channel) Way() string { return wayDirect }
 
 // Words is what ssh would have said in its log, after Wait.
 func (c *Channel) Words() string { return c.words }
@@ -45,10 +55,33 @@ func (c *Channel) Words() string { return c.words }
 // session's streams; the command may live on.
 func (c *Channel) Signal(syscall.Signal) error {
 	c.closed.Store(true)
+	c.follow(0)
 	if err := c.conn.Close(); !errors.Is(err, net.ErrClosed) {
 		return err
 	}
 	return nil
+}
+
+// Resized tells the master that the session's terminal has another size; it
+// does nothing once the session is over. The master hears of it by SIGWINCH
+// alone (OpenSSH 9.2, mux.c).
+func (c *Channel) Resized() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.resized = true
+	if c.master != 0 {
+		_ = syscall.Kill(c.master, syscall.SIGWINCH)
+	}
+}
+
+// follow takes the master's process for one that may be signalled, or not any
+// more. It answered on this connection, and has that open until it ends.
+func (c *Channel) follow(pid int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.master = pid; pid != 0 && c.resized {
+		_ = syscall.Kill(pid, syscall.SIGWINCH)
+	}
 }
 
 // Wait waits for the end of the session, and must be called exactly once. The
@@ -58,6 +91,7 @@ func (c *Channel) Signal(syscall.Signal) error {
 // ClassMuxRefused) or the session was lost.
 func (c *Channel) Wait() (proc.Exit, error) {
 	exit, err := c.wait()
+	c.follow(0)
 	_ = c.conn.Close()
 	zerolog.Ctx(c.ctx).Debug().Err(err).Stringer("end", exit).Dur("took", time.Since(c.began)).Msg("session ended")
 	return exit, err
@@ -79,7 +113,10 @@ func (c *Channel) wait() (proc.Exit, error) {
 		}
 		switch m := m.(type) {
 		case muxproto.TTYAllocFail:
-			err = c.same(m.Session, id)
+			if err = c.same(m.Session, id); err == nil && c.tty {
+				// What follows is the end of a shell that misses its terminal.
+				c.words = fmt.Sprintf("PTY allocation request failed on channel %d\n", id)
+			}
 		case muxproto.Exit:
 			err = c.same(m.Session, id)
 			if err == nil && reported {
@@ -97,6 +134,10 @@ func (c *Channel) wait() (proc.Exit, error) {
 
 // opened waits for the host's answer to the request.
 func (c *Channel) opened() (session uint32, err error) {
+	pid, err := c.alive()
+	if err != nil {
+		return 0, c.unanswered(err)
+	}
 	m, err := c.read()
 	if err != nil {
 		return 0, c.unanswered(err)
@@ -118,7 +159,29 @@ func (c *Channel) opened() (session uint32, err error) {
 	case err != nil:
 		return 0, c.say(err.Error())
 	}
+	c.follow(pid)
+	zerolog.Ctx(c.ctx).Debug().Dur("took", time.Since(c.began)).Msg("session opened")
 	return session, nil
+}
+
+// maxPID bounds the number of a process: what is larger would be none, or a
+// group, or everybody.
+const maxPID = 1<<31 - 1
+
+// alive takes the answer to the question that went before a request for a
+// terminal.
+func (c *Channel) alive() (pid int, err error) {
+	if !c.tty {
+		return 0, nil
+	}
+	m, err := c.read()
+	if err != nil {
+		return 0, err
+	}
+	if a, ok := m.(muxproto.Alive); ok && a.ID == aliveID && a.PID > 1 && a.PID <= maxPID {
+		return int(a.PID), nil
+	}
+	return 0, c.unexpected("no number of its process")
 }
 
 // safeReason keeps a master from putting lines of its own into the log.

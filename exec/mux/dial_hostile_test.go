@@ -197,16 +197,20 @@ func TestWays(t *testing.T) {
 		env       []string
 		may, must bool
 	}{
-		{nil, false, false},
+		{nil, true, false},
 		{[]string{"BIVY_MUX=ssh"}, false, false},
 		{[]string{"BIVY_MUX=direct"}, true, true},
 		{[]string{"BIVY_MUX=ssh", "BIVY_MUX=direct"}, true, true},
-		{[]string{"BIVY_MUX="}, false, false},
+		{[]string{"BIVY_MUX="}, true, false},
 		{[]string{"BIVY_MUX=auto"}, true, false},
 	} {
 		f := newFakeMaster(t, func(*net.UnixConn) {}, append([]string{"BIVY_MUX="}, c.env...)...)
 		if may, must := f.Dials(); may != c.may || must != c.must {
 			t.Errorf("%q: may %t, must %t", c.env, may, must)
 		}
+	}
+	var way *WayError
+	if _, err := Open(Config{Sockets: t.TempDir(), Env: []string{"BIVY_MUX=ssh", "BIVY_MUX=tcp"}}); !errors.As(err, &way) || way.Value != "tcp" {
+		t.Errorf("a way that there is not gives %v", err)
 	}
 }

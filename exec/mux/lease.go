@@ -22,6 +22,7 @@ type Lease struct {
 	// refused are the host's refusals since a session began.
 	refused refusals
 	second  *secondLogin // nil unless this lease began one
+	greeted *Channel     // kept for the next session; may be nil
 	// Connect is the time spent on a login, Queue on waiting for a session.
 	Connect, Queue time.Duration
 }
@@ -56,7 +57,7 @@ func (l *Lease) Reconnect(ctx context.Context) error {
 		return l.remount(ctx)
 	}
 	switch {
-	case greets(ctx, m.dir.socket(l.id)):
+	case l.greets(ctx):
 		return nil
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
@@ -94,6 +95,7 @@ func (l *Lease) Reconnect(ctx context.Context) error {
 
 // Release gives the session back. A second call does nothing.
 func (l *Lease) Release() {
+	l.hangUp()
 	l.endSecond()
 	if l.slot == nil {
 		return

@@ -74,10 +74,12 @@ type Config struct {
 type Masters struct {
 	cfg Config
 	dir Dir
+	way string // how sessions are opened
 }
 
 // Open checks the socket directory and returns the masters in it. Zero fields
-// of the configuration other than Wait get their defaults.
+// of the configuration other than Wait get their defaults. A BIVY_MUX that
+// makes no sense is a *WayError.
 func Open(cfg Config) (*Masters, error) {
 	if cfg.Idle == 0 {
 		cfg.Idle = DefaultIdle
@@ -88,11 +90,15 @@ func Open(cfg Config) (*Masters, error) {
 	if cfg.Env == nil {
 		cfg.Env = os.Environ()
 	}
+	way, err := wayIn(cfg.Env)
+	if err != nil {
+		return nil, err
+	}
 	dir, err := OpenDir(cfg.Sockets)
 	if err != nil {
 		return nil, err
 	}
-	return &Masters{cfg: cfg, dir: dir}, nil
+	return &Masters{cfg: cfg, dir: dir, way: way}, nil
 }
 
 // Program is the ssh program in use, possibly of several words.

@@ -132,7 +132,7 @@ func (l *Lease) home() string {
 // ours where it is gone. One that does not answer is the user's to end.
 func (l *Lease) remount(ctx context.Context) error {
 	switch {
-	case greets(ctx, l.ride):
+	case l.greets(ctx):
 		return nil
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
