@@ -63,7 +63,7 @@ func newFixtureWith(t *testing.T, o sshdtest.Options) *fixture {
 		SSH: []string{f.script(t, "ssh", `echo "$*" >> "$(dirname "$0")/calls"; exec ssh "$@"`)}, Holder: []string{self, "holder"},
 		Sockets: filepath.Join(home, "m"), CacheDir: filepath.Join(home, "cache"), Wait: patience,
 		Env: []string{
-			"PATH=" + os.Getenv("PATH"), "HOME=" + home, "SHELL=/bin/sh", markName + "=" + home,
+			"PATH=" + os.Getenv("PATH"), "HOME=" + home, "SHELL=/bin/sh", markName + "=" + home, muxVar + "=" + os.Getenv(muxVar),
 			leak.Mark(), "GORACE=atexit_sleep_ms=0 log_path=" + filepath.Join(home, "race"),
 		},
 	}

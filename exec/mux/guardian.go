@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	_ "embed"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -78,21 +79,12 @@ func (g *guardian) leave() {
 }
 
 // startGuardian starts a session over the master. What it says, and its end,
-// is posted to the loop.
+// is posted to the loop, which does not wait for the master here: that may be
+// stopped.
 func (w *warden) startGuardian(ctx context.Context, now time.Time) (*guardian, error) {
 	secret := make([]byte, 8)
 	_, _ = rand.Read(secret) // never fails, crypto/rand says
 	nonce := hex.EncodeToString(secret)
-	line, err := sshcmd.WrapSh(frame.Boot, guardianName)
-	if err != nil {
-		panic(err) // a constant, covered by a test
-	}
-	log, err := os.CreateTemp(w.dir.path, w.spec.ID+".e-*")
-	if err != nil {
-		return nil, fmt.Errorf("make a log file for ssh: %w", err)
-	}
-	_ = log.Close()
-	session := sshcmd.Session{SSH: w.spec.SSH, ControlPath: w.dir.socket(w.spec.ID), Log: log.Name(), Command: line}
 	inR, inW, err := os.Pipe()
 	if err != nil {
 		return nil, fmt.Errorf("make a pipe for the guardian: %w", err)
@@ -103,34 +95,45 @@ func (w *warden) startGuardian(ctx context.Context, now time.Time) (*guardian, e
 		return nil, fmt.Errorf("make a pipe for the guardian: %w", err)
 	}
 	own, cancel := context.WithCancel(ctx)
-	p, err := proc.Start(own, proc.Spec{Args: session.Args(), Stdin: inR, Stdout: outW, Isolation: proc.Session})
-	_, _ = inR.Close(), outW.Close()
-	if err != nil {
-		cancel()
-		_, _, _ = inW.Close(), outR.Close(), os.Remove(log.Name())
-		return nil, err
-	}
 	g := &guardian{stdin: inW, cancel: cancel, born: now}
-	w.work.Go(func() { w.attend(ctx, g, p, nonce, outR, log.Name()) })
+	w.work.Go(func() {
+		s, err := w.open(own, inR, outW)
+		_, _ = inR.Close(), outW.Close()
+		end := w.attend(ctx, g, s, err, nonce, outR)
+		w.post(ctx, func(now time.Time) { w.guardianEnded(now, g, end) })
+	})
 	g.send(string(guardianFrame(nonce, w.spec.Silence)))
 	return g, nil
 }
 
+// guardianEnd is what a guardian's session ended with. There was none where
+// err is set.
+type guardianEnd struct {
+	exit proc.Exit
+	said *sshcmd.Error
+	err  error
+}
+
 // attend reads what a guardian says until its end.
-func (w *warden) attend(ctx context.Context, g *guardian, p *proc.Process, nonce string, out *os.File, log string) {
+func (w *warden) attend(ctx context.Context, g *guardian, s guardSession, err error, nonce string, out *os.File) guardianEnd {
+	defer out.Close() //nolint:errcheck // it was read only
+	if err != nil {
+		end := guardianEnd{exit: proc.Exit{Code: noStatus}}
+		if !errors.As(err, &end.said) {
+			end.err = err
+		}
+		return end
+	}
 	read := make(chan struct{})
 	go func() {
 		defer close(read)
 		w.readAnswers(ctx, g, nonce, out)
 	}()
-	exit, _ := p.Wait()
+	exit, _ := s.Wait()
 	// A master that is stopped still holds the other end.
 	_ = out.SetReadDeadline(time.Now().Add(drain))
 	<-read
-	_ = out.Close()
-	said := sshcmd.ClassifySession(w.spec.Host, exit.Code, readLog(log))
-	_ = os.Remove(log)
-	w.post(ctx, func(now time.Time) { w.guardianEnded(now, g, exit, said) })
+	return guardianEnd{exit: exit, said: sshcmd.ClassifySession(w.spec.Host, exit.Code, s.Words())}
 }
 
 // readAnswers posts the lines that carry the nonce. Lines are cut at their
@@ -151,15 +154,4 @@ func (w *warden) readAnswers(ctx context.Context, g *guardian, nonce string, out
 	if limited.N == 0 {
 		g.cancel()
 	}
-}
-
-// readLog reads what ssh said, bounded.
-func readLog(path string) string {
-	f, err := os.Open(path)
-	if err != nil {
-		return ""
-	}
-	defer f.Close() //nolint:errcheck // it was read only
-	text, _ := io.ReadAll(io.LimitReader(f, 64<<10))
-	return string(text)
 }

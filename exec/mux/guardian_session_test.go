@@ -1,8 +1,10 @@
 package mux
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -147,5 +149,87 @@ func TestOrphanedMaster(t *testing.T) {
 	eventually(t, "the socket has no listener", func() bool { return probe(l.ControlPath()) == stale })
 	if m.orphaned(l.RouteID()) {
 		t.Error("a master that is dead counts as an orphan")
+	}
+}
+
+// TestGuardianOpens: its session costs no process where sessions are dialled,
+// and one of ssh where they are not, or the master cannot be talked to.
+func TestGuardianOpens(t *testing.T) {
+	t.Parallel()
+	onLinux(t)
+	for name, c := range map[string]struct {
+		way    string
+		nodial bool
+		calls  int
+	}{
+		"ssh":      {"ssh", false, 1},
+		"auto":     {wayAuto, false, 0},
+		"direct":   {wayDirect, false, 0},
+		"fallback": {wayAuto, true, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t)
+			l := lease(t, f.masters(t, way(c.way)), f.target("gpu1"))
+			if c.nodial {
+				l.dialNoMore(t.Context(), errors.New("it is said so"))
+			}
+			r := f.run(t, l, polite)
+			f.calls(t)
+			g := r.guard(t, l, Run{})
+			if calls := f.calls(t); len(calls) != c.calls {
+				t.Errorf("the calls of ssh are %q, want %d", calls, c.calls)
+			}
+			if pids := f.guardians(t); len(pids) == 0 || !hasName(pids) {
+				t.Errorf("no guardian of %v has its name", pids)
+			}
+			g.End()
+			if end, ok := report(t, g); !ok || !end.Found || !end.Complete {
+				t.Errorf("it reports %+v, %v", end, ok)
+			}
+			g.Over()
+			if logs, _ := filepath.Glob(l.ControlPath() + ".e-*"); len(logs) != c.calls {
+				t.Errorf("the logs are %q, want %d", logs, c.calls)
+			}
+		})
+	}
+}
+
+// hasName reports whether one of the processes shows as a guardian.
+func hasName(pids []int) bool {
+	for _, pid := range pids {
+		line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+		if strings.HasSuffix(string(line), "\x00"+guardianName+"\x00") {
+			return true
+		}
+	}
+	return false
+}
+
+// TestGuardianOnAStoppedMaster: the warden goes on while the master does not
+// answer, and the guardian is there soon after that does.
+func TestGuardianOnAStoppedMaster(t *testing.T) {
+	t.Parallel()
+	onLinux(t)
+	f := newFixture(t)
+	l := lease(t, f.masters(t, way(wayDirect)), f.target("gpu1"))
+	c := f.run(t, l, polite)
+	pid := record(t, l).SSH
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	first := c.register(t, l, Run{})
+	second := l.Guard(t.Context(), Run{ID: newRunID()})
+	if !second.Present() {
+		t.Errorf("the holder does not answer while its master is stopped: %s", second.Why())
+	}
+	second.Over()
+	if err := syscall.Kill(pid, syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the command is watched", first.Watching)
+	f.masters(t).YieldGuardian(t.Context(), l.RouteID())
+	if len(f.guardians(t)) > 0 {
+		eventually(t, "the guardian is gone", func() bool { return len(f.guardians(t)) == 0 })
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"bivy/exec/proc"
 	"bivy/sshcmd"
 )
 
@@ -69,7 +68,7 @@ func (w *warden) keepGuardian(ctx context.Context, now time.Time, next *alarm) {
 }
 
 // guardianEnded takes note of the end of a session.
-func (w *warden) guardianEnded(now time.Time, g *guardian, exit proc.Exit, said *sshcmd.Error) {
+func (w *warden) guardianEnded(now time.Time, g *guardian, end guardianEnd) {
 	g.cancel()
 	_ = g.stdin.Close()
 	w.guardian = nil
@@ -87,7 +86,9 @@ func (w *warden) guardianEnded(now time.Time, g *guardian, exit proc.Exit, said 
 			w.failures = 0
 		}
 		w.failed(now, whyEnded)
-	case exit.Code == 255 && said.Class == sshcmd.ClassMuxRefused:
+	case end.err != nil:
+		w.failed(now, end.err.Error())
+	case end.exit.Code == noStatus && end.said.Class == sshcmd.ClassMuxRefused:
 		// A session that nobody registered, such as a copy, may have been the
 		// one too many; its lease tells of it.
 		// Or the one of a command that has just ended, which hosts free late: so
@@ -101,7 +102,7 @@ func (w *warden) guardianEnded(now time.Time, g *guardian, exit proc.Exit, said 
 			return
 		}
 		w.giveUp(now, whyAlone)
-	case exit.Signal != 0 || now.Sub(g.born) >= readyDeadline:
+	case end.exit.Signal != 0 || now.Sub(g.born) >= readyDeadline:
 		w.failed(now, whyLate)
 	default:
 		w.failed(now, whyEnded)

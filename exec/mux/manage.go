@@ -8,16 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
-	"time"
-
-	"bivy/exec/proc"
-	"bivy/sshcmd"
 )
-
-// controlDeadline bounds every control operation: a master that is stopped
-// answers nothing, and no option of ssh bounds that (OpenSSH 9.2).
-const controlDeadline = 3 * time.Second
 
 // Status is a master as `bivy host ls` shows it.
 type Status struct {
@@ -74,7 +65,7 @@ func (m *Masters) Connect(ctx context.Context, t Target) (Status, error) {
 	m.forgetLimit(r.ID)
 	m.forgetLimit(secondID(r.ID))
 	if own := m.ridden(ctx, r); own != "" {
-		if err := m.control(ctx, own, string(t.Host), "check"); err != nil {
+		if _, err := m.at(rideID(r.ID), string(t.Host), own).Check(ctx); err != nil {
 			return Status{}, &OwnMasterError{Host: string(t.Host), Path: own}
 		}
 		return Status{Record: Record{Format: 1, ID: rideID(r.ID), Host: string(t.Host)}, Listening: true, Busy: m.busy(rideID(r.ID))}, nil
@@ -96,28 +87,12 @@ func (m *Masters) Check(ctx context.Context, t Target) error {
 	if err != nil {
 		return err
 	}
-	socket := m.dir.socket(r.ID)
+	master := m.at(r.ID, string(t.Host), "")
 	if own := m.ridden(ctx, r); own != "" {
-		socket = own
+		master = m.at(rideID(r.ID), string(t.Host), own)
 	}
-	return m.control(ctx, socket, string(t.Host), "check")
-}
-
-// control runs one `ssh -O` operation within its own deadline.
-func (m *Masters) control(ctx context.Context, socket, host, op string) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, controlDeadline,
-		fmt.Errorf("the master of %s did not answer within %s", host, controlDeadline))
-	defer cancel()
-	var words proc.Tail
-	c := sshcmd.Control{SSH: m.cfg.SSH, ControlPath: socket, Op: op}
-	exit, err := proc.Run(ctx, proc.Spec{Args: c.Args(), Env: m.cfg.Env, Stderr: &words, Isolation: proc.Session, Signal: syscall.SIGKILL})
-	if err != nil {
-		return err
-	}
-	if !exit.OK() {
-		return sshcmd.Classify(host, exit.Code, words.String())
-	}
-	return nil
+	_, err = master.Check(ctx)
+	return err
 }
 
 // Close ends the masters of a target with all their sessions; closed is false
@@ -146,12 +121,17 @@ func (m *Masters) Close(ctx context.Context, t Target) (closed bool, err error) 
 
 // CloseID is Close for one master from List, which may have two of a route. A
 // socket on which something that is no master of ours listens is left alone,
-// with an error.
+// with an error: *SilentError, *ProtocolError or *SocketError where it is not
+// even known to be one.
 func (m *Masters) CloseID(ctx context.Context, id, host string) (closed bool, err error) {
 	socket := m.dir.socket(id)
 	before := probe(socket)
 	m.forgetFailure(id)
-	politely := m.control(ctx, socket, host, "exit")
+	master := m.at(id, host, "")
+	politely := master.Terminate(ctx)
+	if answersNot(politely) && master.stranger() {
+		return false, fmt.Errorf("close the master of %s: somebody else listens on %s: %w", host, socket, politely)
+	}
 	// The holder follows its ssh; one whose ssh did not answer is told.
 	wait := controlDeadline
 	if politely != nil && before == listening {

@@ -30,29 +30,38 @@ func (m *Masters) orphaned(id string) bool {
 
 // endOrphan ends an ssh that listens although its holder is gone: with an
 // order, and where it does not take that, by its pid from the record that the
-// holder left, if that is still an ssh for this socket. The caller has the
-// holder's lock.
+// holder left. The caller has the holder's lock.
 func (m *Masters) endOrphan(ctx context.Context, id string) {
 	socket := m.dir.socket(id)
 	gone := func() bool { return probe(socket) != listening }
 	if gone() {
 		return
 	}
-	_ = m.control(ctx, socket, id, "exit")
-	if holdsWithin(ctx, controlDeadline, gone) {
+	ssh, known := m.recorded(id)
+	err := m.at(id, id, "").Terminate(ctx)
+	if err != nil && ssh == 0 || holdsWithin(ctx, controlDeadline, gone) || !known {
 		return
 	}
+	_ = syscall.Kill(ssh, syscall.SIGKILL)
+	holdsWithin(ctx, controlDeadline, gone)
+}
+
+// recorded is the process on record as the ssh of a master, or 0. Where its
+// holder is gone, it is known only where there is a /proc, as the number may be
+// somebody else's by now; one that is, is no more on record.
+func (m *Masters) recorded(id string) (ssh int, known bool) {
 	rec, err := readRecord(m.dir.sidecar(id, "json"))
 	if err != nil || rec.SSH <= 1 {
-		return
+		return 0, false
 	}
-	// Without /proc nobody can tell whose the number is by now.
+	if _, err := os.Stat("/proc/self/cmdline"); err != nil {
+		return rec.SSH, false
+	}
 	line, err := os.ReadFile("/proc/" + strconv.Itoa(rec.SSH) + "/cmdline")
-	if err != nil || !strings.Contains(string(line), "\x00"+socket+"\x00") {
-		return
+	if err != nil || !strings.Contains(string(line), "\x00"+m.dir.socket(id)+"\x00") {
+		return 0, false
 	}
-	_ = syscall.Kill(rec.SSH, syscall.SIGKILL)
-	holdsWithin(ctx, controlDeadline, gone)
+	return rec.SSH, true
 }
 
 // within polls a condition.

@@ -3,6 +3,7 @@ package mux
 import (
 	"context"
 	"net"
+	"os"
 	"sync"
 	"time"
 )
@@ -24,6 +25,7 @@ const maxWatched = 2 * maxControls
 type warden struct {
 	spec   holderSpec
 	dir    Dir
+	master *Lease     // to open sessions with; it has none itself
 	busy   func() int // how many sessions are taken on this master
 	posts  chan func(now time.Time)
 	work   sync.WaitGroup
@@ -51,6 +53,14 @@ func startWarden(ctx context.Context, spec holderSpec, busy func() int) (*warden
 	}
 	w.spec.Beat, w.spec.Silence = orDefault(spec.Beat, guardBeat), orDefault(spec.Silence, guardSilence)
 	w.spec.GuardIdle = orDefault(spec.GuardIdle, guardIdle)
+	// The environment is that of whoever logged in, which decides how sessions
+	// are opened.
+	own, err := Open(Config{SSH: spec.SSH, Sockets: spec.Dir})
+	if err != nil {
+		return nil, err
+	}
+	own.dir = w.dir
+	w.master = own.at(spec.ID, spec.Host, "")
 	socket, err := listenControl(w.dir.control(spec.ID))
 	if err != nil {
 		return nil, err

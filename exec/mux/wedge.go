@@ -16,7 +16,7 @@ import (
 
 const (
 	// greeting is how long a master may take to say hello before it is asked
-	// properly whether it still works.
+	// properly whether it still works. See strangerGreeting.
 	greeting = 2 * time.Second
 	// helloType is the type of a master's first message (OpenSSH,
 	// PROTOCOL.mux: MUX_MSG_HELLO).
@@ -29,6 +29,12 @@ const (
 func greets(ctx context.Context, socket string) bool {
 	ctx, cancel := context.WithTimeout(ctx, greeting)
 	defer cancel()
+	early := time.AfterFunc(strangerGreeting, func() {
+		if !held(socket) {
+			cancel()
+		}
+	})
+	defer early.Stop()
 	for {
 		conn, err := new(net.Dialer).DialContext(ctx, "unix", socket)
 		if err == nil {
@@ -44,7 +50,7 @@ func greets(ctx context.Context, socket string) bool {
 func saysHello(ctx context.Context, conn net.Conn) bool {
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
-	var hello [8]byte // a length and a type
+	var hello [12]byte // a length, a type, and a version, whichever that is
 	if _, err := io.ReadFull(conn, hello[:]); err != nil {
 		return false
 	}
@@ -54,7 +60,8 @@ func saysHello(ctx context.Context, conn net.Conn) bool {
 // Responsive asks the master of the lease, within a deadline of its own,
 // whether it still works: one that is stopped, or stuck, listens on.
 func (l *Lease) Responsive(ctx context.Context) bool {
-	return l.masters.control(ctx, l.ControlPath(), l.Host(), "check") == nil
+	_, err := l.Check(ctx)
+	return err == nil
 }
 
 // Replace ends the master of the lease, with all that runs over it, unless it
@@ -120,12 +127,16 @@ func (m *Masters) replace(ctx context.Context, r route) error {
 
 // endWedged ends a master that does not answer, under the lock of its login.
 func (m *Masters) endWedged(ctx context.Context, r route) error {
-	asked := m.control(ctx, m.dir.socket(r.ID), string(r.Host), "check")
+	master := m.at(r.ID, string(r.Host), "")
+	_, asked := master.Check(ctx)
 	if asked == nil && !m.orphaned(r.ID) || ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	if probe(m.dir.socket(r.ID)) != listening {
 		return nil // it ended meanwhile
+	}
+	if master.spares(asked) {
+		return fmt.Errorf("replace the master of %s: somebody else listens on %s: %w", r.Host, master.ControlPath(), asked)
 	}
 	hold, err := m.end(ctx, r.ID, 0)
 	if err != nil {

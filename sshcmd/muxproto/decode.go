@@ -40,6 +40,9 @@ func Decode(payload []byte) (Message, error) {
 	case len(r.rest) > 0:
 		return nil, &Error{fmt.Sprintf("%d bytes behind a message of type %#08x", len(r.rest), kind)}
 	}
+	if m, ok := m.(limited); ok && m.bad() != "" {
+		return nil, &Error{m.bad()}
+	}
 	return m, nil
 }
 
@@ -67,6 +70,12 @@ func (r *reader) message(kind uint32) Message {
 		return Terminate{ID: r.number()}
 	case typeStopListening:
 		return StopListening{ID: r.number()}
+	case typeOpenForward:
+		return OpenForward{ID: r.number(), Forward: r.forward()}
+	case typeCloseForward:
+		return CloseForward{ID: r.number(), Forward: r.forward()}
+	case typeRemotePort:
+		return RemotePort{ID: r.number(), Port: r.number()}
 	case typeOK:
 		return OK{ID: r.number()}
 	default:

@@ -28,6 +28,8 @@ const (
 	typeNewSession       = 0x10000002
 	typeAliveCheck       = 0x10000004
 	typeTerminate        = 0x10000005
+	typeOpenForward      = 0x10000006
+	typeCloseForward     = 0x10000007
 	typeStopListening    = 0x10000009
 	typeOK               = 0x80000001
 	typePermissionDenied = 0x80000002
@@ -35,6 +37,7 @@ const (
 	typeExit             = 0x80000004
 	typeAlive            = 0x80000005
 	typeSessionOpened    = 0x80000006
+	typeRemotePort       = 0x80000007
 	typeTTYAllocFail     = 0x80000008
 )
 
@@ -48,6 +51,12 @@ const (
 // Message is one of the types below.
 type Message interface {
 	append(b []byte) []byte
+}
+
+// limited is a message with values that cannot be.
+type limited interface {
+	// bad says what is wrong; empty is nothing.
+	bad() string
 }
 
 // Hello is the first message of both sides, of their own accord.
@@ -117,8 +126,11 @@ type StopListening struct{ ID uint32 }
 type OK struct{ ID uint32 }
 
 // Append appends a message as a packet. It returns *Error for one that is too
-// large.
+// large, or has a value that cannot be.
 func Append(b []byte, m Message) ([]byte, error) {
+	if m, ok := m.(limited); ok && m.bad() != "" {
+		return nil, &Error{m.bad()}
+	}
 	start := len(b)
 	b = m.append(number(b, 0))
 	size := len(b) - start - HeaderSize

@@ -43,6 +43,32 @@ var golden = []struct {
 	{"terminate", Terminate{ID: 3}, "00000008 10000005 00000003"},
 	{"stop listening", StopListening{ID: 3}, "00000008 10000009 00000003"},
 	{"ok", OK{ID: 3}, "00000008 80000001 00000003"},
+	{
+		"local forward",
+		OpenForward{ID: 4, Forward: Forward{Kind: ForwardLocal, ListenHost: "*", ListenPort: 8080, ConnectHost: "db", ConnectPort: 5432}},
+		"0000001f 10000006 00000004 00000001 00000001 2a 00001f90 00000002 6462 00001538",
+	},
+	{
+		"remote forward of sockets",
+		OpenForward{ID: 5, Forward: Forward{Kind: ForwardRemote, ListenHost: "/a", ListenPort: StreamLocal, ConnectHost: "/bc", ConnectPort: StreamLocal}},
+		"00000021 10000006 00000005 00000002 00000002 2f61 fffffffe 00000003 2f6263 fffffffe",
+	},
+	{
+		"remote forward of any port",
+		OpenForward{ID: 6, Forward: Forward{Kind: ForwardRemote, ConnectHost: "h", ConnectPort: 65535}},
+		"0000001d 10000006 00000006 00000002 00000000 00000000 00000001 68 0000ffff",
+	},
+	{"remote port", RemotePort{ID: 6, Port: 40000}, "0000000c 80000007 00000006 00009c40"},
+	{
+		"dynamic forward",
+		OpenForward{ID: 7, Forward: Forward{Kind: ForwardDynamic, ListenPort: 1080, ConnectHost: "socks"}},
+		"00000021 10000006 00000007 00000003 00000000 00000438 00000005 736f636b73 00000000",
+	},
+	{
+		"close forward",
+		CloseForward{ID: 8, Forward: Forward{Kind: ForwardDynamic, ListenPort: 1080, ConnectHost: "socks"}},
+		"00000021 10000007 00000008 00000003 00000000 00000438 00000005 736f636b73 00000000",
+	},
 }
 
 func unhex(t testing.TB, digits string) []byte {
@@ -118,7 +144,13 @@ func TestRefused(t *testing.T) {
 		"a long string":        "80000003 00000001 00000003 6e6f",
 		"an endless string":    "80000003 00000001 ffffffff 6e6f",
 		"a flag of 2":          "10000002 00000001 00000000 00000002 00000000 00000000 00000000 ffffffff 00000000 00000000",
-		"a forward":            "10000006 00000001",
+		"half a forward":       "10000006 00000001",
+		"forward of no kind":   "10000006 00000001 00000000 00000000 00000001 00000001 68 00000001",
+		"forward of kind 4":    "10000007 00000001 00000004 00000000 00000001 00000001 68 00000001",
+		"from port 65536":      "10000006 00000001 00000001 00000000 00010000 00000001 68 00000001",
+		"to port -1":           "10000006 00000001 00000001 00000000 00000001 00000001 68 ffffffff",
+		"a long host":          "10000006 00000001 00000001 00000402" + strings.Repeat("61", 1026) + "00000001 00000001 68 00000001",
+		"a remote port":        "80000007 00000001 00010000",
 		"half an extension":    "00000001 00000004 00000001 61",
 		"many extensions":      "00000001 00000004" + strings.Repeat("00000000", 2*maxExtensions+2),
 		"too many variables":   "10000002 00000001 00000000 00000000 00000000 00000000 00000000 ffffffff 00000000 00000000" + strings.Repeat("00000000", maxEnv+1),
@@ -137,8 +169,16 @@ func TestRefused(t *testing.T) {
 	if n, err := Size([HeaderSize]byte(unhex(t, "00040000"))); err != nil || n != MaxPacket {
 		t.Errorf("the largest packet gives %d, %v", n, err)
 	}
-	if b, err := Append(nil, NewSession{Command: strings.Repeat("x", MaxPacket)}); err == nil {
-		t.Errorf("a message of %d bytes was encoded", len(b))
+	for _, m := range []Message{
+		NewSession{Command: strings.Repeat("x", MaxPacket)},
+		RemotePort{Port: 65536},
+		OpenForward{},
+		OpenForward{Forward: Forward{Kind: ForwardLocal, ListenPort: StreamLocal + 1}},
+		CloseForward{Forward: Forward{Kind: ForwardLocal, ConnectHost: strings.Repeat("x", maxAddress+1)}},
+	} {
+		if b, err := Append(nil, m); err == nil {
+			t.Errorf("a %T of %d bytes was encoded", m, len(b))
+		}
 	}
 }
 
@@ -160,6 +200,29 @@ func FuzzDecode(f *testing.F) {
 		again, err := Append(nil, m)
 		if err != nil || !bytes.Equal(again[HeaderSize:], payload) {
 			t.Errorf("%x is decoded as %+v, which is %x, %v", payload, m, again, err)
+		}
+	})
+}
+
+// FuzzForward: what is encoded is decoded as it was, and what is not encoded
+// has something wrong.
+func FuzzForward(f *testing.F) {
+	f.Add(uint32(1), "", uint32(8080), "db", uint32(5432), uint32(0))
+	f.Add(uint32(2), "/a", uint32(StreamLocal), "/b", uint32(StreamLocal), uint32(65536))
+	f.Fuzz(func(t *testing.T, kind uint32, from string, port uint32, to string, at, remote uint32) {
+		forward := Forward{ForwardKind(kind), from, port, to, at}
+		for _, m := range []Message{OpenForward{remote, forward}, CloseForward{at, forward}, RemotePort{kind, remote}} {
+			packet, err := Append(nil, m)
+			if err != nil {
+				if m.(limited).bad() == "" {
+					t.Errorf("%+v is not encoded: %v", m, err)
+				}
+				continue
+			}
+			back, err := Decode(packet[HeaderSize:])
+			if diff := cmp.Diff(m, back); diff != "" || err != nil {
+				t.Errorf("%x is decoded with %v, other than wanted:\n%s", packet, err, diff)
+			}
 		}
 	})
 }
