@@ -3,7 +3,6 @@ package mux
 import (
 	"context"
 	"net"
-	"os"
 	"sync"
 	"time"
 )
