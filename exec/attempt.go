@@ -7,7 +7,6 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"bivy/exec/frame"
 	"bivy/exec/mux"
 	"bivy/exec/proc"
 	"bivy/sshcmd"
@@ -38,6 +37,7 @@ type attempt struct {
 	lease *mux.Lease
 	id    identity
 	guard *mux.Guard
+	spare bool // it may be, and later was, a session that was opened before
 
 	client  client
 	stdin   io.WriteCloser
@@ -73,7 +73,7 @@ type attempt struct {
 
 // run opens a session, watches the command, and says what became of it.
 func (a *attempt) run(ctx context.Context) (Receipt, error) {
-	a.guard = a.lease.Guard(ctx, mux.Run{ID: a.id.run, Grace: a.cmd.grace(), Lifeline: a.lifeline(), Keep: a.cmd.Keep})
+	a.guard = a.lease.Guard(ctx, mux.Run{ID: a.id.run, Grace: a.cmd.grace(), Lifeline: a.lifeline(), Keep: a.cmd.Keep, Spare: a.spare})
 	a.began = time.Now()
 	// Two marks a stream and the notes between them fit without blocking.
 	a.events = make(chan marks, 16)
@@ -107,13 +107,12 @@ func (a *attempt) run(ctx context.Context) (Receipt, error) {
 func (a *attempt) lifeline() bool { return a.cmd.Stdin == nil && a.cmd.TTY == nil }
 
 func (a *attempt) session(tty bool, log string) sshcmd.Session {
-	boot := frame.BootAlone
+	line := mux.BootLine()
 	if tty {
-		boot = bootTTY
-	}
-	line, err := sshcmd.WrapSh(boot, "sh")
-	if err != nil {
-		panic(err) // a constant, covered by a test
+		var err error
+		if line, err = sshcmd.WrapSh(bootTTY, "sh"); err != nil {
+			panic(err) // a constant, covered by a test
+		}
 	}
 	return sshcmd.Session{
 		SSH: a.lease.Masters().Program(), ControlPath: a.lease.ControlPath(), Log: log, TTY: tty, Command: line,

@@ -9,23 +9,19 @@ import (
 	"syscall"
 )
 
-// startPipes opens a session with three pipes of ours. They are real pipes,
-// which the master gets, so no process stands between.
+// startPipes opens a session with three pipes of ours, or takes one that is
+// open. They are real pipes, which the master gets, so no process stands
+// between.
 func (a *attempt) startPipes(ctx context.Context) error {
-	in, out, err := openPipes()
+	c, in, out, err := a.openPipes(ctx)
 	if err != nil {
 		return err
 	}
-	defer closeAll([]*os.File{out[0].w, out[1].w})
-	fromOut, outErr := newPipeReader(out[0].r)
-	fromErr, errErr := newPipeReader(out[1].r)
+	fromOut, outErr := newPipeReader(out[0])
+	fromErr, errErr := newPipeReader(out[1])
 	if err := errors.Join(outErr, errErr); err != nil {
-		closeAll([]*os.File{in.r, in.w, out[0].r, out[1].r})
-		return err
-	}
-	c, err := a.open(ctx, stdio{in: in.r, out: out[0].w, errs: out[1].w})
-	if err != nil {
-		closeAll([]*os.File{in.r, in.w, out[0].r, out[1].r})
+		_ = c.Signal(syscall.SIGTERM)
+		closeAll([]*os.File{in.r, in.w, out[0], out[1]})
 		return err
 	}
 	fromErr.wide = true // little is expected there, and pipe memory is the user's
@@ -34,7 +30,7 @@ func (a *attempt) startPipes(ctx context.Context) error {
 		fromOut.letGo()
 		fromErr.letGo()
 	}
-	a.closers = []io.Closer{out[0].r, out[1].r}
+	a.closers = []io.Closer{out[0], out[1]}
 	a.stdout = newScanner(a.id.nonce, orDiscard(a.cmd.Stdout), a.note)
 	a.stderr = newScanner(a.id.nonce, orDiscard(a.cmd.Stderr), a.note)
 	a.stdout.fail = func(err error) { a.broken <- err }
@@ -53,8 +49,26 @@ func (a *attempt) startPipes(ctx context.Context) error {
 // pipe is both ends of one.
 type pipe struct{ r, w *os.File }
 
-// openPipes makes the pipes of a session: stdin, stdout with stderr.
-func openPipes() (in pipe, out [2]pipe, err error) {
+// openPipes opens a session on pipes. It returns both ends of stdin, and those
+// that give stdout and stderr.
+func (a *attempt) openPipes(ctx context.Context) (c client, in pipe, out [2]*os.File, err error) {
+	s := a.guard.Spare()
+	if a.spare = s != nil; a.spare {
+		return s.Channel, pipe{s.Unread, s.In}, [...]*os.File{s.Out, s.Errs}, nil
+	}
+	in, outs, err := makePipes()
+	if err != nil {
+		return nil, in, out, err
+	}
+	defer closeAll([]*os.File{outs[0].w, outs[1].w})
+	if c, err = a.open(ctx, stdio{in: in.r, out: outs[0].w, errs: outs[1].w}); err != nil {
+		closeAll([]*os.File{in.r, in.w, outs[0].r, outs[1].r})
+	}
+	return c, in, [...]*os.File{outs[0].r, outs[1].r}, err
+}
+
+// makePipes makes the pipes of a session: stdin, stdout with stderr.
+func makePipes() (in pipe, out [2]pipe, err error) {
 	made := []*pipe{&in, &out[0], &out[1]}
 	for i, p := range made {
 		if p.r, p.w, err = os.Pipe(); err != nil {

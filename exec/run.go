@@ -60,14 +60,21 @@ func RunOn(ctx context.Context, lease *mux.Lease, c Command) (Receipt, error) {
 	}
 	c.Env = append(login[:len(login):len(login)], c.Env...)
 	lost := retry{pause: firstPause, until: time.Now().Add(lease.Masters().Wait())}
-	for replaced := false; ; {
-		a := &attempt{cmd: c, lease: lease, id: newIdentity()}
+	direct, _ := lease.Dials()
+	for replaced, spare := false, direct && c.TTY == nil; ; {
+		a := &attempt{cmd: c, lease: lease, id: newIdentity(), spare: spare}
 		receipt, err := a.run(ctx)
 		receipt.Timing.Connect, receipt.Timing.Queue = lease.Connect, lease.Queue
 		zerolog.Ctx(ctx).Info().Str("host", lease.Host()).Str("state", string(receipt.State)).Str("way", a.way()).
 			Dur("connect", lease.Connect).Dur("queue", lease.Queue).Dur("start", receipt.Timing.Start).
 			Dur("ran", receipt.Duration).Msg("command")
 		var not *NotStartedError
+		if errors.As(err, &not) && a.spare && !a.wedged && not.Dir == "" {
+			// A session that was opened long ago may end just when it is needed,
+			// and for reasons of its own. Nothing has run.
+			spare = false
+			continue
+		}
 		if !errors.As(err, &not) || !a.wedged && !retryable(receipt.Class) {
 			return receipt, err
 		}

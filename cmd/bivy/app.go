@@ -62,7 +62,7 @@ func (a *App) Masters() (*mux.Masters, error) {
 	a.masters, err = mux.Open(mux.Config{
 		SSH: ssh, Holder: []string{self, "holder"}, Sockets: p.Sockets, CacheDir: p.Cache,
 		Terminal: terminal, Askpass: !a.Batch && sshcmd.Askpass(os.Environ(), terminal != nil), Wait: a.WaitHost, Idle: a.IdleHost,
-		Ride: a.UserMaster, PreferAES: a.PreferAES,
+		Ride: a.UserMaster, PreferAES: a.PreferAES, Spare: a.Spare,
 	})
 	return a.masters, err
 }

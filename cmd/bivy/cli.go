@@ -36,6 +36,7 @@ type Globals struct {
 	IdleHost   time.Duration `name:"idle-host" default:"10m" placeholder:"DURATION" help:"How long an unused connection is kept." env:"BIVY_IDLE_HOST"`
 	UserMaster bool          `name:"user-master" help:"Use your own ssh master (ControlPath) where one runs; bivy never closes it." env:"BIVY_USER_MASTER"`
 	PreferAES  bool          `name:"prefer-aes" default:"true" negatable:"" help:"Offer aes128-gcm first where your ssh has its own default ciphers and both processors have AES." env:"BIVY_PREFER_AES"`
+	Spare      bool          `name:"spare" default:"true" negatable:"" help:"Keep one session more open on a host while commands follow each other; the next one starts in it." env:"BIVY_SPARE"`
 
 	Version kong.VersionFlag `name:"version" help:"Print the version."`
 }

@@ -32,11 +32,14 @@ type order struct {
 	Grace    int    `json:"grace_s,omitempty"`
 	Lifeline bool   `json:"lifeline,omitempty"`
 	Keep     bool   `json:"keep,omitempty"`
+	Spare    bool   `json:"spare,omitempty"`
 	// PID is the supervisor's on the host, of started.
 	PID int `json:"pid,omitempty"`
 }
 
-// What an order may do. A connection begins with run or yield.
+// What an order may do. A connection begins with run, or with yield or room,
+// which make room on the host: by the guardian and the spare session, or by the
+// latter alone.
 const (
 	doRun     = "run"
 	doStarted = "started"
@@ -44,6 +47,7 @@ const (
 	doKill    = "kill"
 	doOver    = "over"
 	doYield   = "yield"
+	doRoom    = "room"
 )
 
 // line is the order as it is sent. Every command sends some, and to have
@@ -67,12 +71,18 @@ func (o order) line() []byte {
 	if o.Keep {
 		b = append(b, `,"keep":true`...)
 	}
+	if o.Spare {
+		b = append(b, `,"spare":true`...)
+	}
 	return append(b, "}\n"...)
 }
 
 // news is one line of JSON from the holder to a running bivy.
 type news struct {
-	Is        string     `json:"is"`
+	Is string `json:"is"`
+	// Session, of here, is the master's number of the spare session that comes
+	// along.
+	Session   *uint32    `json:"session,omitempty"`
 	Why       string     `json:"why,omitempty"`
 	Found     bool       `json:"found,omitempty"`
 	Complete  bool       `json:"complete,omitempty"`
@@ -105,6 +115,25 @@ func (c *client) tell(n news) {
 	if err != nil {
 		_ = c.conn.Close()
 	}
+}
+
+// hand sends news along with a spare session.
+func (c *client) hand(n news, s *Spare) error {
+	line, err := json.Marshal(n)
+	if err != nil {
+		return err
+	}
+	rights, err := s.rights()
+	if err != nil {
+		return err
+	}
+	conn, ok := c.conn.(*net.UnixConn)
+	if !ok {
+		return errors.New("not a local socket")
+	}
+	_ = conn.SetWriteDeadline(time.Now().Add(newsDeadline))
+	_, _, err = conn.WriteMsgUnix(append(line, '\n'), rights, nil)
+	return err
 }
 
 // listenControl makes the control socket. The caller has the lock of the
@@ -171,6 +200,17 @@ func (w *warden) serve(ctx context.Context, conn net.Conn) {
 		w.post(ctx, func(now time.Time) { w.yield(now, func() { close(left) }) })
 		select {
 		case <-left:
+			c.tell(news{Is: isYielded})
+		case <-ctx.Done():
+		}
+	case doRoom:
+		done := make(chan struct{})
+		w.post(ctx, func(now time.Time) {
+			w.restSpare(now)
+			close(done)
+		})
+		select {
+		case <-done:
 			c.tell(news{Is: isYielded})
 		case <-ctx.Done():
 		}

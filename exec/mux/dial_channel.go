@@ -29,15 +29,17 @@ const maxReason = 300
 // Channel is one session on a master, opened without a process. Its methods
 // are those of a *proc.Process that runs `ssh -S`, and say the same.
 type Channel struct {
-	lease  *Lease
-	socket string
-	ctx    context.Context // for the log
-	began  time.Time
-	conn   *net.UnixConn
-	from   *bufio.Reader
-	tty    bool // it was asked for with a terminal
-	closed atomic.Bool
-	words  string
+	lease   *Lease
+	socket  string
+	ctx     context.Context // for the log
+	began   time.Time
+	conn    *net.UnixConn
+	from    *bufio.Reader
+	tty     bool // it was asked for with a terminal
+	open    bool // session is its number with the master
+	session uint32
+	closed  atomic.Bool
+	words   string
 
 	mu      sync.Mutex
 	master  int  // its process, while the session is open on a terminal
@@ -98,7 +100,10 @@ func (c *Channel) Wait() (proc.Exit, error) {
 }
 
 func (c *Channel) wait() (proc.Exit, error) {
-	id, err := c.opened()
+	id, err := c.session, error(nil)
+	if !c.open {
+		id, err = c.opened()
+	}
 	if err != nil {
 		return proc.Exit{Code: noStatus}, err
 	}

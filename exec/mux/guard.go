@@ -2,9 +2,11 @@ package mux
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"net"
 	"sync"
 	"syscall"
@@ -41,6 +43,8 @@ type Run struct {
 	Lifeline bool
 	// Keep says that only an explicit End or Kill ends it.
 	Keep bool
+	// Spare says that its session may be one that was opened before.
+	Spare bool
 }
 
 // Ended is the guardian's report on a command that it was told to end.
@@ -65,6 +69,7 @@ type Survivor struct {
 // and all may be called from several goroutines.
 type Guard struct {
 	ended    chan Ended
+	spare    *Spare
 	answered chan struct{} // closed with the holder's answer, or when none will come
 
 	mu       sync.Mutex
@@ -86,7 +91,7 @@ func (l *Lease) Guard(ctx context.Context, r Run) *Guard {
 		g.lost("nobody watches over commands on your own master")
 		return g
 	}
-	o := order{Do: doRun, Run: r.ID, Grace: int(r.Grace / time.Second), Lifeline: r.Lifeline, Keep: r.Keep}
+	o := order{Do: doRun, Run: r.ID, Grace: int(r.Grace / time.Second), Lifeline: r.Lifeline, Keep: r.Keep, Spare: r.Spare}
 	conn, err := l.masters.dialHolder(ctx, l.id)
 	if err == nil {
 		if err = send(conn, o); err != nil {
@@ -98,7 +103,11 @@ func (l *Lease) Guard(ctx context.Context, r Run) *Guard {
 		return g
 	}
 	g.conn = conn
-	go g.listen(conn)
+	var heard []byte
+	if r.Spare {
+		heard, g.spare = l.receiveSpare(ctx, conn)
+	}
+	go g.listen(conn, heard)
 	return g
 }
 
@@ -158,8 +167,9 @@ func send(conn net.Conn, o order) error {
 // listen takes the holder's answer, and its news until the connection ends,
 // with Over at the latest. A command whose answer does not come in time is taken
 // back, lest a holder that was only stopped takes our end for that of a command.
-func (g *Guard) listen(conn net.Conn) {
-	lines := bufio.NewScanner(conn)
+// What was heard before is taken first.
+func (g *Guard) listen(conn net.Conn, heard []byte) {
+	lines := bufio.NewScanner(io.MultiReader(bytes.NewReader(heard), conn))
 	lines.Buffer(nil, maxNews)
 	_ = conn.SetReadDeadline(time.Now().Add(controlAnswer))
 	var first news
@@ -237,6 +247,14 @@ func (g *Guard) lost(why string) {
 	}
 }
 
+// Spare gives the session that the holder had ready for this command, or nil.
+// It is the caller's, who uses or closes it. A second call gives nil.
+func (g *Guard) Spare() *Spare {
+	s := g.spare
+	g.spare = nil
+	return s
+}
+
 // Present reports whether the holder answered, and is still there. It waits for
 // the answer, a second at most.
 func (g *Guard) Present() bool {
@@ -302,6 +320,15 @@ func (g *Guard) order(o order) {
 // when the guardian has left, or could not be reached.
 func (m *Masters) YieldGuardian(ctx context.Context, id string) {
 	a, err := m.askHolder(ctx, id, order{Do: doYield}, yieldAnswer, isYielded)
+	if err == nil {
+		_ = a.conn.Close()
+	}
+}
+
+// makeRoom makes the holder give up its spare session, and open no other for a
+// while.
+func (m *Masters) makeRoom(ctx context.Context, id string) {
+	a, err := m.askHolder(ctx, id, order{Do: doRoom}, controlAnswer, isYielded)
 	if err == nil {
 		_ = a.conn.Close()
 	}

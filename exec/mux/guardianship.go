@@ -143,6 +143,7 @@ func (w *warden) unwatched(why string) {
 
 // yield makes the guardian leave for good; left is called when it has.
 func (w *warden) yield(now time.Time, left func()) {
+	w.restSpare(now)
 	if !w.alone {
 		w.failed(now, whyAlone)
 		w.retry = now.Add(yieldPause)

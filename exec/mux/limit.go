@@ -83,7 +83,10 @@ func (l *Lease) Refused(ctx context.Context) error {
 	if r.began.IsZero() {
 		*r = refusals{pause: firstRefusal, began: now, until: m.patience()}
 	}
-	r.count++
+	if r.count++; r.count == 1 && l.ride == "" {
+		// The holder may have a session that nobody needs as much.
+		m.makeRoom(ctx, l.id)
+	}
 	seen, err := l.crowd(now)
 	if err != nil {
 		return err

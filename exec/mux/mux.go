@@ -60,6 +60,9 @@ type Config struct {
 	Idle time.Duration
 	// Sessions is how many sessions share one master.
 	Sessions int
+	// Spare keeps one session more open on the host while commands come one
+	// after the other, which the next one takes over.
+	Spare bool
 	// Ride sends sessions through the user's own master where the user's
 	// configuration names a ControlPath and one listens there. It is never
 	// closed or replaced.

@@ -72,7 +72,7 @@ func (m *Masters) holderSpec(r route, features sshcmd.Features) holderSpec {
 	spec := holderSpec{
 		Format: 1, Host: string(r.Host), ID: r.ID, Argv: master.Args(), Dir: m.dir.path,
 		Slots: m.cfg.Sessions, Idle: m.cfg.Idle, Interactive: m.cfg.Terminal != nil, Human: m.cfg.Askpass, SSH: m.cfg.SSH,
-		CPUFile: m.cpuFile(r.ID),
+		CPUFile: m.cpuFile(r.ID), Spare: m.cfg.Spare,
 	}
 	if m.cfg.Terminal != nil {
 		if size, err := proc.SizeOf(m.cfg.Terminal.Out); err == nil {

@@ -42,6 +42,10 @@ type warden struct {
 	why      string // there is no guardian; empty while one is on its way
 	yielding []func()
 	aesKnown bool // the guardian said what the host's processor has
+
+	spare      *Spare    // waits for a command; nil: none
+	spareOnWay bool      // one is being opened
+	spareAfter time.Time // before that none is
 }
 
 // startWarden makes the control socket and returns; close ends the warden.
@@ -96,6 +100,7 @@ func (w *warden) post(ctx context.Context, do func(now time.Time)) {
 func (w *warden) loop(ctx context.Context) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
+	defer w.dropSpare()
 	for {
 		now := time.Now()
 		if next := w.step(ctx, now); next.IsZero() {
@@ -136,6 +141,7 @@ func (w *warden) step(ctx context.Context, now time.Time) time.Time {
 		}
 	}
 	w.keepGuardian(ctx, now, &next)
+	w.keepSpare(ctx, now, &next)
 	if w.guardian == nil || !w.guardian.listens() {
 		return next.Time
 	}
@@ -154,7 +160,7 @@ func (w *warden) register(_ time.Time, r *watched) bool {
 		return false
 	}
 	w.runs[r.id] = r
-	r.tell(news{Is: isHere, Why: w.why})
+	w.welcome(r)
 	return true
 }
 

@@ -30,6 +30,7 @@ type watched struct {
 	id             string
 	grace          int // seconds
 	lifeline, keep bool
+	spare          bool    // its client can use a spare session
 	pid            int     // the supervisor's on the host, once it is known
 	client         *client // nil once its process is gone
 
@@ -50,7 +51,7 @@ func (o order) watched(c *client) *watched {
 		return nil
 	}
 	return &watched{
-		id: o.Run, grace: min(o.Grace, maxGrace), lifeline: o.Lifeline, keep: o.Keep, client: c,
+		id: o.Run, grace: min(o.Grace, maxGrace), lifeline: o.Lifeline, keep: o.Keep, spare: o.Spare, client: c,
 	}
 }
 

@@ -32,6 +32,8 @@ type holderSpec struct {
 	GuardIdle time.Duration `json:"guard_idle_ns,omitempty"`
 	// Human says that somebody may be asked out of our sight.
 	Human bool `json:"human"`
+	// Spare keeps a session open for the next command.
+	Spare bool `json:"spare,omitempty"`
 	// CPUFile keeps what the guardian says of the host's processor.
 	CPUFile string `json:"cpu_file,omitempty"`
 }

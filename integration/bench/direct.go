@@ -79,7 +79,7 @@ func (b *bench) masters() (*mux.Masters, error) {
 	home := filepath.Join(b.dir, "b")
 	return mux.Open(mux.Config{
 		SSH: []string{"ssh"}, Holder: []string{b.bivy, "holder"}, Sockets: filepath.Join(home, "m"), CacheDir: filepath.Join(home, "cache"),
-		Env: b.env, Wait: 2 * time.Minute,
+		Env: b.env, Wait: 2 * time.Minute, Spare: true,
 	})
 }
 
