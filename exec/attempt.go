@@ -26,9 +26,11 @@ const (
 	// master is there at all.
 	suspect = 4 * time.Second
 	// confirm is how long after the grace the host may take to report, on a
-	// link without delay; slack bounds what a slow one gets on top.
-	confirm = time.Second
-	slack   = 4 * time.Second
+	// link without delay; every host gets busyHost on top, and a slow one up to
+	// slack.
+	confirm  = time.Second
+	busyHost = 250 * time.Millisecond
+	slack    = 4 * time.Second
 )
 
 // attempt is one try to run a command over a warm session.

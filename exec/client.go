@@ -120,8 +120,14 @@ func (a *attempt) way() string {
 	if a.client == nil {
 		return "none"
 	}
+	if a.spare {
+		return waySpare
+	}
 	return a.client.Way()
 }
+
+// waySpare is the way of a session that the holder had ready.
+const waySpare = "spare"
 
 // ended is a client that found no master.
 type ended struct{ said *sshcmd.Error }

@@ -50,7 +50,8 @@ func TestHostWithoutSessions(t *testing.T) {
 	}
 	defer os.RemoveAll(dir) //nolint:errcheck // the end of the test
 	masters, err := mux.Open(mux.Config{
-		SSH: []string{"ssh"}, Holder: []string{self(t)}, Sockets: filepath.Join(dir, "s"), CacheDir: filepath.Join(dir, "c"),
+		Spare: true,
+		SSH:   []string{"ssh"}, Holder: []string{self(t)}, Sockets: filepath.Join(dir, "s"), CacheDir: filepath.Join(dir, "c"),
 		Env: append(os.Environ(), roleVar+"="+roleHolder, "LC_ALL=C"), Wait: time.Second,
 	})
 	if err != nil {

@@ -118,12 +118,13 @@ func (a *attempt) obeyed(m marks) bool {
 	return a.ordered && m.exited && (m.code == 128+int(syscall.SIGTERM) || m.code == 128+int(syscall.SIGKILL))
 }
 
-// delay is how much more than nothing the way to the host and back takes.
+// delay is how much more than nothing the way to the host and back takes. A
+// session that was open already starts in a moment, also on a busy host.
 func (a *attempt) delay() time.Duration {
 	if a.started.IsZero() {
 		return 0
 	}
-	return min(4*a.started.Sub(a.began), slack)
+	return min(max(4*a.started.Sub(a.began), busyHost), slack)
 }
 
 // letGo stops listening: ssh is ended if it is still there, our ends of the

@@ -60,6 +60,10 @@ type Receipt struct {
 	// started.
 	Run string
 
+	// Way says how the session was come by: "ssh" (a client process), "direct"
+	// (asked of the master), "spare" (it was open already), or "none".
+	Way string
+
 	Timing Timing
 }
 

@@ -64,8 +64,9 @@ func RunOn(ctx context.Context, lease *mux.Lease, c Command) (Receipt, error) {
 	for replaced, spare := false, direct && c.TTY == nil; ; {
 		a := &attempt{cmd: c, lease: lease, id: newIdentity(), spare: spare}
 		receipt, err := a.run(ctx)
+		receipt.Way = a.way()
 		receipt.Timing.Connect, receipt.Timing.Queue = lease.Connect, lease.Queue
-		zerolog.Ctx(ctx).Info().Str("host", lease.Host()).Str("state", string(receipt.State)).Str("way", a.way()).
+		zerolog.Ctx(ctx).Info().Str("host", lease.Host()).Str("state", string(receipt.State)).Str("way", receipt.Way).
 			Dur("connect", lease.Connect).Dur("queue", lease.Queue).Dur("start", receipt.Timing.Start).
 			Dur("ran", receipt.Duration).Msg("command")
 		var not *NotStartedError

@@ -34,7 +34,8 @@ func newWorld(t testing.TB, o sshdtest.Options) *world {
 		t.Fatal(err)
 	}
 	masters, err := mux.Open(mux.Config{
-		SSH: []string{"ssh"}, Holder: []string{self(t)}, Sockets: filepath.Join(dir, "s"), CacheDir: filepath.Join(dir, "c"),
+		Spare: true,
+		SSH:   []string{"ssh"}, Holder: []string{self(t)}, Sockets: filepath.Join(dir, "s"), CacheDir: filepath.Join(dir, "c"),
 		Env: append(os.Environ(), roleVar+"="+roleHolder, "LC_ALL=C"), Wait: patience, Askpass: os.Getenv("SSH_ASKPASS") != "",
 	})
 	if err != nil {
