@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	_ "embed"
-	"encoding/json"
 	"os"
 	"strings"
 	"time"
@@ -38,11 +37,9 @@ const (
 	envMark     = "[bivy:env]"
 )
 
-// loginEnv is the login environment as it was captured, once for each master.
-type loginEnv struct {
-	Format int      `json:"format"`
-	Vars   []EnvVar `json:"vars"`
-}
+// loginFormat begins a login environment that was captured, once for each
+// master. K=V fields follow; each field ends in a NUL, as on the host.
+const loginFormat = "bivy env 1"
 
 // loginVars returns the login environment of the lease's route: from the
 // sidecar of its master, else by asking the host's login shell. A host that
@@ -54,11 +51,12 @@ func loginVars(ctx context.Context, lease *mux.Lease, want Login) ([]EnvVar, Rec
 		return nil, Receipt{}, nil
 	}
 	file := lease.Sidecar("env-" + string(want))
-	var known loginEnv
-	if data, err := os.ReadFile(file); err == nil && json.Unmarshal(data, &known) == nil && known.Format == 1 {
-		return known.Vars, Receipt{}, nil
+	if data, err := os.ReadFile(file); err == nil {
+		if vars, ok := knownLogin(data); ok {
+			return vars, Receipt{}, nil
+		}
 	}
-	known = loginEnv{Format: 1}
+	var known []EnvVar
 	// Without -i where an interactive shell hangs or fails without a terminal.
 	for _, flags := range []string{"-li", "-l"} {
 		vars, receipt, err := askLogin(ctx, lease, want, flags)
@@ -67,16 +65,31 @@ func loginVars(ctx context.Context, lease *mux.Lease, want Login) ([]EnvVar, Rec
 		}
 		zerolog.Ctx(ctx).Debug().Err(err).Str("flags", flags).Int("vars", len(vars)).Msg("asked the login shell for its environment")
 		if len(vars) > 0 {
-			known.Vars = vars
+			known = vars
 			break
 		}
 	}
-	if data, err := json.Marshal(known); err == nil {
-		if err := atomicfile.Write(file, data, 0o600); err != nil {
-			zerolog.Ctx(ctx).Debug().Err(err).Msg("login environment is not kept")
+	data := loginFormat + "\x00"
+	for _, v := range known {
+		data += v.Name + "=" + v.Value + "\x00"
+	}
+	if err := atomicfile.Write(file, []byte(data), 0o600); err != nil {
+		zerolog.Ctx(ctx).Debug().Err(err).Msg("login environment is not kept")
+	}
+	return known, Receipt{}, nil
+}
+
+// knownLogin reads a login environment that was kept.
+func knownLogin(data []byte) (vars []EnvVar, ok bool) {
+	rest, ok := strings.CutPrefix(string(data), loginFormat+"\x00")
+	for ok && rest != "" {
+		var field string
+		if field, rest, ok = strings.Cut(rest, "\x00"); ok {
+			name, value, _ := strings.Cut(field, "=")
+			vars = append(vars, EnvVar{Name: name, Value: value})
 		}
 	}
-	return known.Vars, Receipt{}, nil
+	return vars, ok
 }
 
 func askLogin(ctx context.Context, lease *mux.Lease, want Login, flags string) ([]EnvVar, Receipt, error) {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strconv"
 	"time"
 )
 
@@ -44,6 +45,30 @@ const (
 	doOver    = "over"
 	doYield   = "yield"
 )
+
+// line is the order as it is sent. Every command sends some, and to have
+// encoding/json look at the type first would take as long as the rest of them.
+func (o order) line() []byte {
+	b := append(append([]byte(`{"do":"`), o.Do...), '"')
+	if o.Run != "" {
+		b = strconv.AppendQuote(append(b, `,"run":`...), o.Run)
+	}
+	for _, number := range []struct {
+		name  string
+		value int
+	}{{"grace_s", o.Grace}, {"pid", o.PID}} {
+		if number.value != 0 {
+			b = strconv.AppendInt(append(append(append(b, `,"`...), number.name...), `":`...), int64(number.value), 10)
+		}
+	}
+	if o.Lifeline {
+		b = append(b, `,"lifeline":true`...)
+	}
+	if o.Keep {
+		b = append(b, `,"keep":true`...)
+	}
+	return append(b, "}\n"...)
+}
 
 // news is one line of JSON from the holder to a running bivy.
 type news struct {

@@ -25,6 +25,8 @@ const (
 	maxNews = 256 << 10
 	// maxCommand bounds the command of a survivor, in bytes.
 	maxCommand = 200
+	// noAnswer is why nobody watches where a holder does not answer.
+	noAnswer = "the process that holds the connection does not answer"
 )
 
 // Run describes one remote command to the holder of its master.
@@ -59,10 +61,11 @@ type Survivor struct {
 
 // Guard is the holder's eye on one command. It ends the command on the host
 // when this process is gone without having called Over, when the link goes
-// silent and when the connection ends. All methods return at once and may be
-// called from several goroutines.
+// silent and when the connection ends. All methods but Present return at once,
+// and all may be called from several goroutines.
 type Guard struct {
-	ended chan Ended
+	ended    chan Ended
+	answered chan struct{} // closed with the holder's answer, or when none will come
 
 	mu       sync.Mutex
 	conn     net.Conn // nil: the holder is not there
@@ -72,23 +75,30 @@ type Guard struct {
 }
 
 // Guard registers a command with the holder of the lease's master, before its
-// session is started. It never fails: without a holder that knows of guards
-// (an older version's, one that was killed or stopped) it returns a Guard that
-// is not there. It takes a second at most. The caller calls Over in the end.
+// session is started. When it returns, the holder will read of the command, and
+// after that of our end, even if this process is killed at once; its answer is
+// not waited for. It never fails: without a holder that knows of guards (an
+// older version's, one that was killed or stopped) it returns a Guard that is
+// not there, or will not be in a second. The caller calls Over in the end.
 func (l *Lease) Guard(ctx context.Context, r Run) *Guard {
-	g := &Guard{ended: make(chan Ended, 1)}
+	g := &Guard{ended: make(chan Ended, 1), answered: make(chan struct{})}
 	if l.ride != "" {
 		g.lost("nobody watches over commands on your own master")
 		return g
 	}
 	o := order{Do: doRun, Run: r.ID, Grace: int(r.Grace / time.Second), Lifeline: r.Lifeline, Keep: r.Keep}
-	a, err := l.masters.askHolder(ctx, l.id, o, controlAnswer, isHere)
+	conn, err := l.masters.dialHolder(ctx, l.id)
+	if err == nil {
+		if err = send(conn, o); err != nil {
+			_ = conn.Close()
+		}
+	}
 	if err != nil {
-		g.lost("the process that holds the connection does not answer")
+		g.lost(noAnswer)
 		return g
 	}
-	g.conn, g.why = a.conn, termsafe.Line(a.Why, maxCommand)
-	go g.listen(a.lines)
+	g.conn = conn
+	go g.listen(conn)
 	return g
 }
 
@@ -132,7 +142,7 @@ func (m *Masters) askHolder(ctx context.Context, id string, o order, limit time.
 // does, so one that is not there yet gets a little time.
 func (m *Masters) dialHolder(ctx context.Context, id string) (net.Conn, error) {
 	for end := time.Now().Add(holderLate); ; {
-		conn, err := new(net.Dialer).DialContext(ctx, "unix", m.dir.control(id))
+		conn, err := dialLocal(m.dir.control(id))
 		if !errors.Is(err, syscall.ENOENT) || time.Now().After(end) || m.holderGone(id) || sleep(ctx, lockPoll) != nil {
 			return conn, err
 		}
@@ -140,18 +150,26 @@ func (m *Masters) dialHolder(ctx context.Context, id string) (net.Conn, error) {
 }
 
 func send(conn net.Conn, o order) error {
-	line, err := json.Marshal(o)
-	if err != nil {
-		return err
-	}
 	_ = conn.SetWriteDeadline(time.Now().Add(newsDeadline))
-	_, err = conn.Write(append(line, '\n'))
+	_, err := conn.Write(o.line())
 	return err
 }
 
-// listen takes the holder's news until the connection ends, with Over at the
-// latest.
-func (g *Guard) listen(lines *bufio.Scanner) {
+// listen takes the holder's answer, and its news until the connection ends,
+// with Over at the latest. A command whose answer does not come in time is taken
+// back, lest a holder that was only stopped takes our end for that of a command.
+func (g *Guard) listen(conn net.Conn) {
+	lines := bufio.NewScanner(conn)
+	lines.Buffer(nil, maxNews)
+	_ = conn.SetReadDeadline(time.Now().Add(controlAnswer))
+	var first news
+	if !lines.Scan() || json.Unmarshal(lines.Bytes(), &first) != nil || first.Is != isHere {
+		g.order(order{Do: doOver})
+		g.lost(noAnswer)
+		return
+	}
+	_ = conn.SetReadDeadline(time.Time{})
+	g.here(first.Why)
 	for lines.Scan() {
 		var n news
 		if json.Unmarshal(lines.Bytes(), &n) == nil {
@@ -159,6 +177,16 @@ func (g *Guard) listen(lines *bufio.Scanner) {
 		}
 	}
 	g.lost("the process that held the connection is gone")
+}
+
+// here takes the holder's answer, and why there is no guardian, if so.
+func (g *Guard) here(why string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.conn != nil {
+		g.why = termsafe.Line(why, maxCommand)
+		close(g.answered)
+	}
 }
 
 func (g *Guard) hear(n news) {
@@ -202,10 +230,17 @@ func (g *Guard) lost(why string) {
 	}
 	g.conn, g.watching, g.why = nil, false, why
 	g.report()
+	select {
+	case <-g.answered:
+	default:
+		close(g.answered)
+	}
 }
 
-// Present reports whether the holder answered, and is still there.
+// Present reports whether the holder answered, and is still there. It waits for
+// the answer, a second at most.
 func (g *Guard) Present() bool {
+	<-g.answered
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.conn != nil

@@ -148,6 +148,13 @@ func TestGuardWhenTheMasterIsKilled(t *testing.T) {
 	g := plain.guard(t, l, Run{Grace: time.Second})
 	lifeline.guard(t, l, Run{Lifeline: true})
 	keep.guard(t, l, Run{Keep: true})
+	// What the holder has told the guardian may still be with the master. A
+	// report on a later order shows that it has arrived.
+	last := f.run(t, l, polite).guard(t, l, Run{})
+	last.End()
+	if _, ok := report(t, last); !ok {
+		t.Fatal("the guardian does not report")
+	}
 	if err := syscall.Kill(record(t, l).SSH, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
@@ -222,6 +229,9 @@ func TestGuardWithoutAHolder(t *testing.T) {
 	l := lease(t, m, f.target("gpu1"))
 	taken := newRunID()
 	g := l.Guard(t.Context(), Run{ID: taken})
+	if !g.Present() {
+		t.Fatalf("the holder does not answer: %s", g.Why())
+	}
 	for _, id := range []string{"", "short", strings.Repeat("X", idLength), strings.Repeat("../", 6), taken} {
 		if l.Guard(t.Context(), Run{ID: id}).Present() {
 			t.Errorf("the name %q is taken", id)

@@ -21,10 +21,7 @@ package mux
 
 import (
 	"context"
-	"errors"
-	"net"
 	"os"
-	"syscall"
 	"time"
 
 	"bivy/internal/termsafe"
@@ -103,48 +100,8 @@ func (m *Masters) Env() []string { return m.cfg.Env }
 // Wait is the budget for connecting and for a free session.
 func (m *Masters) Wait() time.Duration { return m.cfg.Wait }
 
-// presence says what a dial of a control socket found.
-type presence int
-
-const (
-	absent    presence = iota // no socket
-	stale                     // a socket nobody listens on
-	listening                 // somebody accepts
-	unclear                   // anything else: never a reason to unlink
-)
-
 // dialDeadline bounds a dial of a local socket.
 const dialDeadline = 3 * time.Second
-
-// probe dials the control socket. A master takes the connection without a
-// word, and says nothing about one that is closed again.
-func probe(socket string) presence {
-	dialer := net.Dialer{Timeout: dialDeadline}
-	conn, err := dialer.DialContext(context.Background(), "unix", socket)
-	switch {
-	case err == nil:
-		_ = conn.Close()
-		return listening
-	case errors.Is(err, syscall.EAGAIN):
-		// Somebody listens, and the queue is full (connect(2), Linux): a
-		// master that is stopped, or many who dial at once.
-		return listening
-	case errors.Is(err, syscall.ENOENT):
-		return absent
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return stale
-	default:
-		return unclear
-	}
-}
-
-// removeStale unlinks a socket only when nobody listens. The caller holds the
-// lock that keeps others from starting a master meanwhile.
-func removeStale(socket string) {
-	if probe(socket) == stale {
-		_ = os.Remove(socket)
-	}
-}
 
 // sleep waits for d or for the end of ctx, whichever comes first.
 func sleep(ctx context.Context, d time.Duration) error {

@@ -170,7 +170,7 @@ func (w *waiter) look() {
 	}
 	m, id := w.lease.masters, w.lease.home()
 	w.limit[0], w.learned = m.limit(id)
-	w.second = probe(m.dir.socket(secondID(id))) == listening
+	w.second = m.hasSecond(id)
 	w.limit[1] = 0
 	if w.second {
 		w.limit[1], _ = m.limit(secondID(id))

@@ -5,19 +5,16 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"os"
 	"os/user"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
-	"github.com/rs/zerolog"
-
 	"bivy/exec/proc"
-	"bivy/internal/atomicfile"
 	"bivy/sshcmd"
 )
 
@@ -44,26 +41,12 @@ type route struct {
 // configDeadline bounds `ssh -G`, which may run the user's Match exec.
 const configDeadline = 30 * time.Second
 
-// routeFormat is the format of a cached route; other formats are ignored.
-const routeFormat = 2
-
-// routeCache is what one `ssh -G` taught us. It stays true as long as none of
-// the files that ssh read has changed.
-type routeCache struct {
-	Format int    `json:"format"`
-	Host   string `json:"host"`
-	ID     string `json:"id"`
-	// ControlPath is the socket of the user's own masters, if any.
-	ControlPath string      `json:"control_path,omitempty"`
-	Files       []fileStamp `json:"files"`
-}
-
 // fileStamp tells whether a file is still the one that was read. A file that
 // did not exist has no size and no time.
 type fileStamp struct {
-	Path    string `json:"path"`
-	Size    int64  `json:"size"`
-	ModTime int64  `json:"mtime_ns"`
+	Path    string
+	Size    int64
+	ModTime int64 // ns
 }
 
 func stampOf(path string) fileStamp {
@@ -78,10 +61,10 @@ func stampOf(path string) fileStamp {
 // configuration are unchanged, else from ssh. A warm command thus starts no
 // process to find its master.
 func (m *Masters) route(ctx context.Context, t Target, fresh bool) (route, error) {
-	file := filepath.Join(m.cfg.CacheDir, "routes", m.askedFor(t)+".json")
+	file := filepath.Join(m.cfg.CacheDir, "routes", m.askedFor(t))
 	if !fresh {
 		if c, ok := cachedRoute(file); ok {
-			return route{Target: t, ID: c.ID, userPath: c.ControlPath}, nil
+			return route{Target: t, ID: c.id, userPath: c.userPath}, nil
 		}
 	}
 	master := sshcmd.Master{SSH: m.cfg.SSH, User: t.User, Host: t.Host}
@@ -100,51 +83,16 @@ func (m *Masters) route(ctx context.Context, t Target, fresh bool) (route, error
 	read := stamps(t.User.ConfigFile, sshcmd.ConfigFiles(words.Bytes()))
 	id := config.Digest(os.Getenv("SSH_AUTH_SOCK"), strings.Join(m.cfg.SSH, "\x00"))[:idLength]
 	userPath := usable(config.Get("controlpath"))
-	m.rememberRoute(ctx, file, routeCache{
-		Format: routeFormat, Host: string(t.Host), ID: id,
-		ControlPath: userPath, Files: read,
-	})
+	m.rememberRoute(ctx, file, routeCache{id: id, userPath: userPath, files: read})
 	return route{Target: t, ID: id, Fresh: true, userPath: userPath, files: append(read, keyFiles(config)...)}, nil
 }
 
 // askedFor digests everything but the files that decides what ssh -G says.
 func (m *Masters) askedFor(t Target) string {
-	asked, err := json.Marshal([]any{m.cfg.SSH, t.Host, t.User, os.Getenv("SSH_AUTH_SOCK"), os.Getenv("PATH"), os.Getuid()})
-	if err != nil {
-		panic(err) // strings and numbers always marshal
-	}
-	sum := sha256.Sum256(asked)
+	asked := []string{string(t.Host), t.User.ConfigFile, os.Getenv("SSH_AUTH_SOCK"), os.Getenv("PATH"), strconv.Itoa(os.Getuid())}
+	asked = append(append(asked, strconv.Itoa(len(m.cfg.SSH))), m.cfg.SSH...)
+	sum := sha256.Sum256(fields(append(asked, t.User.Options...)))
 	return hex.EncodeToString(sum[:idLength/2])
-}
-
-func cachedRoute(file string) (c routeCache, ok bool) {
-	data, err := os.ReadFile(file)
-	if err != nil {
-		return c, false
-	}
-	if json.Unmarshal(data, &c) != nil || c.Format != routeFormat || len(c.ID) != idLength {
-		return c, false
-	}
-	for _, f := range c.Files {
-		if stampOf(f.Path) != f {
-			return c, false
-		}
-	}
-	return c, true
-}
-
-// rememberRoute writes the cache. A cache that cannot be written only costs
-// time, so the reason goes to the log and nowhere else.
-func (m *Masters) rememberRoute(ctx context.Context, file string, c routeCache) {
-	data, err := json.MarshalIndent(c, "", "  ")
-	if err == nil {
-		if err = os.MkdirAll(filepath.Dir(file), 0o700); err == nil {
-			err = atomicfile.Write(file, append(data, '\n'), 0o600)
-		}
-	}
-	if err != nil {
-		zerolog.Ctx(ctx).Debug().Err(err).Msg("route is not cached")
-	}
 }
 
 // stamps lists the files that decide a configuration: those ssh read, the

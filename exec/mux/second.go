@@ -20,6 +20,14 @@ const (
 // own sockets, locks and limit, and ends by itself when it was idle.
 func secondID(id string) string { return id + "b" }
 
+// hasSecond reports whether a route has a second master. Few have, and whether
+// its socket is there at all is cheaper to see than to dial it.
+func (m *Masters) hasSecond(id string) bool {
+	socket := m.dir.socket(secondID(id))
+	_, err := os.Lstat(socket)
+	return err == nil && probe(socket) == listening
+}
+
 // mayHaveSecond reports whether a second login may be tried: only where the
 // first needed no human, since nobody expects to be asked, or to touch a key,
 // in the middle of the work.
