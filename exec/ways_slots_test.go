@@ -10,16 +10,15 @@ import (
 
 // The host frees a session a little after the client has heard of its end, so
 // that the next one may be refused. That is tried again, and is no failure.
+// These tests leave the machine no rest, so none runs beside them.
 
 func TestOneAfterTheOther(t *testing.T) {
-	t.Parallel()
 	w := newWorld(t, sshdtest.Options{MaxSessions: 1})
 	const commands = 200
 	w.loop(commands, 0)
 }
 
 func TestLoopsSideBySide(t *testing.T) {
-	t.Parallel()
 	w := newWorld(t, sshdtest.Options{MaxSessions: 8})
 	const loops, commands = 8, 25
 	var all sync.WaitGroup

@@ -26,7 +26,6 @@ func TestOverSSH(t *testing.T) {
 		// This is the process that it starts, or somebody chose a way.
 		t.Skip(wayVar + " is set")
 	}
-	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*patience)
 	defer cancel()
 	var out bytes.Buffer

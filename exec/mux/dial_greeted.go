@@ -8,7 +8,7 @@ import (
 const (
 	// atOnce is how soon a master says hello whose connection is kept for a
 	// session. A slower one is asked with more patience, and dialled again.
-	atOnce = 200 * time.Millisecond
+	atOnce = 50 * time.Millisecond
 	// fresh is how long a connection is kept. What has happened to a master
 	// since, its next connection tells in better words.
 	fresh = time.Second
