@@ -21,15 +21,16 @@ import (
 // many at once, and is ended when it is not heard within greeting and then
 // controlDeadline. Anybody else, be it the user's own master, is refused, and
 // not ended: strangerGreeting and strangerDeadline together stay below a
-// second, and leave a master that was stopped for half of one.
+// second, with what else a lease waits for a greeting, and leave a master that
+// was stopped for half of one.
 //
 // Nonsense needs no deadline.
 const (
 	// controlDeadline bounds every control operation: a master that is stopped
 	// answers nothing, and no option of ssh bounds that (OpenSSH 9.2).
 	controlDeadline  = 3 * time.Second
-	strangerGreeting = 250 * time.Millisecond
-	strangerDeadline = 650 * time.Millisecond
+	strangerGreeting = 100 * time.Millisecond
+	strangerDeadline = 600 * time.Millisecond
 )
 
 // SilentError says that somebody takes connections on a control socket, and

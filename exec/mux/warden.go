@@ -3,7 +3,6 @@ package mux
 import (
 	"context"
 	"net"
-	"os"
 	"sync"
 	"time"
 )
@@ -54,7 +53,11 @@ func startWarden(ctx context.Context, spec holderSpec, busy func() int) (*warden
 	w.spec.GuardIdle = orDefault(spec.GuardIdle, guardIdle)
 	// The environment is that of whoever logged in, which decides how sessions
 	// are opened.
-	own := &Masters{cfg: Config{SSH: spec.SSH, Env: os.Environ()}, dir: w.dir}
+	own, err := Open(Config{SSH: spec.SSH, Sockets: spec.Dir})
+	if err != nil {
+		return nil, err
+	}
+	own.dir = w.dir
 	w.master = own.at(spec.ID, spec.Host, "")
 	socket, err := listenControl(w.dir.control(spec.ID))
 	if err != nil {
