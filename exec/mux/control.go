@@ -30,7 +30,7 @@ const (
 	// answers nothing, and no option of ssh bounds that (OpenSSH 9.2).
 	controlDeadline  = 3 * time.Second
 	strangerGreeting = 100 * time.Millisecond
-	strangerDeadline = 600 * time.Millisecond
+	strangerDeadline = 650 * time.Millisecond
 )
 
 // SilentError says that somebody takes connections on a control socket, and
