@@ -17,7 +17,6 @@ const (
 	Denied   Kind = "denied"
 	IsDir    Kind = "is_dir"
 	NotDir   Kind = "not_dir"
-	NotEmpty Kind = "not_empty"
 	// Special is something that is neither a file nor a directory.
 	Special Kind = "special"
 	NoSpace Kind = "no_space"
@@ -63,7 +62,6 @@ var kindWords = map[Kind]string{
 	Denied:     "permission denied",
 	IsDir:      "it is a directory",
 	NotDir:     "it is not a directory",
-	NotEmpty:   "it is a directory with something in it; ask for it with all that it holds",
 	Special:    "it is neither a file nor a directory",
 	NoSpace:    "there is no space left",
 	Loop:       "its symbolic links go round in a circle",
@@ -74,7 +72,7 @@ var kindWords = map[Kind]string{
 	Binary:     "it is not a text file",
 	Changed:    "it keeps changing while it is read; try again",
 	BadPattern: "the pattern is not one",
-	Invalid:    "that cannot be a path",
+	Invalid:    "that cannot be",
 	Incomplete: "its content did not arrive whole; try again",
 	Failed:     "it did not work",
 }
@@ -191,6 +189,8 @@ func (f *FS) trouble(op, path string, known facts, end Ending) error {
 		return &PreconditionError{Host: host, Path: path, Want: known["want"], Have: have}
 	case "gone":
 		kind = NotFound
+	case "into_itself":
+		kind = Invalid
 	}
 	e := &Error{Host: host, Op: op, Path: path, Kind: kind}
 	if _, ok := kindWords[kind]; !ok {

@@ -89,13 +89,6 @@ type FS struct {
 	Inside bool
 }
 
-// answer is where the stdout of one call goes.
-type answer struct {
-	split splitter
-	// path is what errors are about where the host names nothing.
-	path string
-}
-
 // call runs a function on the host. The body of its answer goes to body, and
 // the facts are returned; trouble that the host reports is the error.
 func (f *FS) call(ctx context.Context, c Call, path string, body io.Writer) (facts, error) {

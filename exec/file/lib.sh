@@ -34,7 +34,7 @@ bivy_fail() {
 # paths mean, and whether paths must stay below it. cd -P leaves PWD without
 # any link in it.
 bivy_begin() {
-  F_mark=$1 F_root=$2 F_inside=$3 F_kind= F_at=
+  F_mark=$1 F_root=$2 F_inside=$3 F_kind= F_at= F_match=
   case $F_root in
     /*) ;;
     '~'*)

@@ -29,8 +29,14 @@ bivy_one() {
   if [ "$F_inside" = 1 ]; then
     bivy_trim
     [ -z "$F_flag" ] || bivy_follow || return
-    bivy_enter || return
-    F_file=${PWD%/}/${F_name#./}
+    if [ -d "$F_path" ] && [ ! -L "$F_path" ]; then
+      # The root itself is inside, though its parent is not.
+      bivy_go || return
+      F_file=$PWD
+    else
+      bivy_enter || return
+      F_file=${PWD%/}/${F_name#./}
+    fi
   fi
   [ -e "$F_file" ] || { [ -z "$F_flag" ] && [ -L "$F_file" ]; } || bivy_why "$F_path"
 }

@@ -15,6 +15,8 @@ import (
 var (
 	//go:embed write.sh
 	writeScript string
+	//go:embed parent.sh
+	parentScript string
 	//go:embed lock.sh
 	lockScript string
 )
@@ -83,7 +85,7 @@ func (f *FS) Write(ctx context.Context, path string, content []byte, o WriteOpti
 	w := Written{SHA256: hex.EncodeToString(sum[:]), Length: int64(len(content))}
 	known, err := f.call(ctx, Call{
 		Op: "write", Function: "bivy_write", Changes: true, Stdin: content,
-		Script: frame.Strip(linesScript) + frame.Strip(hashScript) + frame.Strip(lockScript) + frame.Strip(writeScript),
+		Script: frame.Strip(linesScript) + frame.Strip(hashScript) + frame.Strip(lockScript) + frame.Strip(parentScript) + frame.Strip(writeScript),
 		Args: []string{
 			path, itoa(w.Length), w.SHA256, fmt.Sprintf("%d %d", cksum(content), len(content)), mode, o.IfMatch, create, sync,
 			itoa(int64(wait / (100 * time.Millisecond))),
@@ -120,7 +122,7 @@ func cksumTable() *[256]uint32 {
 	const polynomial = 0x04c11db7
 	var table [256]uint32
 	for i := range table {
-		crc := uint32(i) << 24 //nolint:gosec // below 256
+		crc := uint32(i) << 24
 		for range 8 {
 			high := crc >> 31
 			crc = crc<<1 ^ high*polynomial
