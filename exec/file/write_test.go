@@ -594,7 +594,7 @@ func TestAnyBytes(t *testing.T) {
 				name := randomName(random)
 				content := make([]byte, random.IntN(3000))
 				for i := range content {
-					content[i] = byte(random.IntN(256))
+					content[i] = byte(random.IntN(256)) //nolint:gosec // it fits
 				}
 				if _, err := f.Write(t.Context(), "./"+name, content, WriteOptions{NoSync: true}); err != nil {
 					t.Fatalf("seed %d: write %q: %v", seed, name, err)
@@ -628,7 +628,7 @@ func randomName(random *rand.Rand) string {
 			if random.IntN(2) == 0 {
 				name[i] = hard[random.IntN(len(hard))]
 			} else {
-				name[i] = byte(1 + random.IntN(255))
+				name[i] = byte(1 + random.IntN(255)) //nolint:gosec // it fits
 			}
 			if name[i] == '/' {
 				name[i] = '\n'
