@@ -1,0 +1,4 @@
+# One batch of list.sh. One printf for all names, for the sake of mksh.
+bivy_lines '' "$@"
+printf '%s\0' "b$#" "$@" "$F_lines"
+bivy_targets "$@"

@@ -1,0 +1,69 @@
+# Reads a regular file. After the three of bivy_begin: PATH; HOW: whole, bytes,
+# lines or tail; MAX: how many bytes may come; CAP: one more than that; HASH: the
+# largest file that is hashed here when not all of it is sent; FROM and COUNT: the
+# first line and how many, 0 for all (lines), how many (tail), blocks to skip
+# and to send (bytes; whole, where it is more than MAX). Sums are made on the
+# other side, since mksh counts in 32 bits.
+#
+# The whole content comes from one open file, so it is one version of it, and is
+# hashed on the other side. A part is hashed here; that it belongs to the same
+# version shows the inode, which is the same before and after.
+bivy_read() {
+  bivy_begin "$1" "$2" "$3"
+  shift 3
+  F_how=$2 F_max=$3 F_cap=$4 F_hashmax=$5 F_from=$6 F_count=$7
+  bivy_path "$1" && bivy_locate || bivy_fail
+  if [ ! -e "$F_file" ]; then
+    bivy_why "$F_path"
+    bivy_fail
+  fi
+  [ ! -d "$F_file" ] || bivy_fail is_dir "$F_path"
+  # Neither a FIFO nor a device: reading it may never end, or do something.
+  [ -f "$F_file" ] || bivy_fail special "$F_path"
+  [ -r "$F_file" ] || bivy_fail denied "$F_path"
+  bivy_lines -L "$F_file"
+  F_meta=$F_lines
+  F_size=${F_meta#* * }
+  F_size=${F_size%% *}
+  case $F_size in ''|*[!0-9]*) bivy_fail gone "$F_path" ;; esac
+  if [ "$F_how" = whole ] && bivy_le "$F_size" "$F_max"; then
+    # Files of /proc have no size and may be long.
+    if [ "$F_size" = 0 ]; then
+      bivy_cap "$F_cap" <"$F_file"
+    else
+      cat "$F_file"
+    fi || bivy_fail failed "$F_path"
+    bivy_end part=whole "meta=$F_meta"
+  fi
+  bivy_part || bivy_fail failed "$F_path"
+  F_sha= F_breaks= F_open=
+  if bivy_le "$F_size" "$F_hashmax"; then
+    bivy_hash "$F_file" && F_sha=$F_hash
+    F_breaks=$(wc -l <"$F_file")
+    F_breaks=${F_breaks##* }
+    # A last line without a newline counts, too.
+    [ -z "$(tail -c 1 "$F_file" | tr '\000' x)" ] || F_open=1
+  fi
+  bivy_lines -L "$F_file"
+  [ "$F_lines" = "$F_meta" ] || bivy_fail changed "$F_path"
+  bivy_end part=part "meta=$F_meta" "sha256=$F_sha" "breaks=$F_breaks" "open=$F_open"
+}
+
+# dd takes whole blocks, and the other side cuts off what is too much; so it is
+# one process that seeks, and bs is large only where that saves time.
+bivy_part() {
+  case $F_how in
+    whole) dd if="$F_file" bs=65536 count="$F_count" 2>/dev/null ;;
+    bytes) dd if="$F_file" bs=4096 skip="$F_from" count="$F_count" 2>/dev/null ;;
+    lines)
+      if [ "$F_count" = 0 ]; then
+        tail -n "+$F_from" "$F_file" | bivy_cap "$F_cap"
+      elif [ "$F_from" = 1 ]; then
+        head -n "$F_count" "$F_file" | bivy_cap "$F_cap"
+      else
+        tail -n "+$F_from" "$F_file" 2>/dev/null | head -n "$F_count" | bivy_cap "$F_cap"
+      fi
+      ;;
+    tail) tail -n "$F_count" "$F_file" | tail -c "$F_cap" ;;
+  esac
+}
