@@ -8,9 +8,10 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strings"
 
 	"github.com/rs/zerolog"
-	"golang.org/x/sys/cpu"
 
 	"bivy/exec/proc"
 	"bivy/internal/atomicfile"
@@ -26,6 +27,9 @@ const (
 	hostAES   = "aes yes\n"
 	hostNoAES = "aes no\n"
 )
+
+// maxCPUInfo is what is read of /proc/cpuinfo, in bytes: more than a block.
+const maxCPUInfo = 16 << 10
 
 // cpuFile is where it is kept whether the host of a route has instructions for
 // AES. It outlives masters, since it is needed before the next one's login.
@@ -57,10 +61,28 @@ func (m *Masters) preferred(ctx context.Context, r route) string {
 }
 
 // hasAES reports whether this machine's processor has instructions for
-// AES-GCM. Every ARM processor of a Mac has.
+// AES-GCM. Every Mac that Go runs on has. It is asked once for each login, so
+// the file does, and not a package that asks the processor at every start.
 func hasAES() bool {
-	return cpu.X86.HasAES && cpu.X86.HasPCLMULQDQ || cpu.ARM64.HasAES && cpu.ARM64.HasPMULL ||
-		runtime.GOOS == "darwin" && runtime.GOARCH == "arm64"
+	return runtime.GOOS == "darwin" || listsAES("/proc/cpuinfo")
+}
+
+// listsAES looks for what aes.sh looks for, in the first bytes of the file: on
+// a large machine it has a long block for each of its processors.
+func listsAES(file string) bool {
+	f, err := os.Open(file)
+	if err != nil {
+		return false
+	}
+	defer f.Close() //nolint:errcheck // it was read only
+	text, _ := io.ReadAll(io.LimitReader(f, maxCPUInfo))
+	for line := range strings.Lines(string(text)) {
+		flags := strings.Fields(line)
+		if slices.Contains(flags, "aes") && (slices.Contains(flags, "pclmulqdq") || slices.Contains(flags, "pmull")) {
+			return true
+		}
+	}
+	return false
 }
 
 // knownAES reports whether the file says that the host has AES.

@@ -216,22 +216,6 @@ func TestCipherChosenByTheSystem(t *testing.T) {
 	}
 }
 
-// TestGuardianTellsOfAES: every shell finds out what this processor has, which
-// we know ourselves, before it is ready.
-func TestGuardianTellsOfAES(t *testing.T) {
-	t.Parallel()
-	want := "0"
-	if hasAES() {
-		want = "1"
-	}
-	eachShell(t, func(t *testing.T, sh shell) {
-		h := newHost(t, sh, time.Hour)
-		if said := h.said.String(); !strings.Contains(said, "\n"+testNonce+" aes "+want+"\n") {
-			t.Errorf("the guardian says %q, want aes %s", said, want)
-		}
-	})
-}
-
 func TestWardenLearnsOnce(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "cpu", "x")
