@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"bivy/exec/mux"
 	"bivy/exec/proc"
 	"bivy/integration/sshdtest"
 )
@@ -229,7 +230,8 @@ func TestRunWithLoginEnvironment(t *testing.T) {
 		t.Run(login, func(t *testing.T) {
 			t.Parallel()
 			requireShell(t, login)
-			w := newWorld(t, sshdtest.Options{LoginShell: login, RC: rc})
+			// The sessions are counted, so there must be no spare ones.
+			w := newWorld(t, sshdtest.Options{LoginShell: login, RC: rc}, func(c *mux.Config) { c.Spare = false })
 			show := Command{Script: `printf '%s,%s,%s\n' "${PATH%%:*}" "$LANG" "$OTHER"`}
 			for want, c := range map[string]Command{
 				"/opt/bivy-test/bin,C.UTF-8,":    {Login: LoginPath},

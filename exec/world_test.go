@@ -25,7 +25,7 @@ type world struct {
 	mark    string // the value of markVar
 }
 
-func newWorld(t testing.TB, o sshdtest.Options) *world {
+func newWorld(t testing.TB, o sshdtest.Options, change ...func(*mux.Config)) *world {
 	t.Helper()
 	server := sshdtest.Start(t, o)
 	// The path of t.TempDir leaves no room for a socket.
@@ -33,11 +33,15 @@ func newWorld(t testing.TB, o sshdtest.Options) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	masters, err := mux.Open(mux.Config{
+	cfg := mux.Config{
 		Spare: true,
 		SSH:   []string{"ssh"}, Holder: []string{self(t)}, Sockets: filepath.Join(dir, "s"), CacheDir: filepath.Join(dir, "c"),
 		Env: append(os.Environ(), roleVar+"="+roleHolder, "LC_ALL=C"), Wait: patience, Askpass: os.Getenv("SSH_ASKPASS") != "",
-	})
+	}
+	for _, c := range change {
+		c(&cfg)
+	}
+	masters, err := mux.Open(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
