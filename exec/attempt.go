@@ -7,6 +7,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"bivy/exec/frame"
 	"bivy/exec/mux"
 	"bivy/exec/proc"
 	"bivy/sshcmd"
@@ -109,12 +110,13 @@ func (a *attempt) run(ctx context.Context) (Receipt, error) {
 func (a *attempt) lifeline() bool { return a.cmd.Stdin == nil && a.cmd.TTY == nil }
 
 func (a *attempt) session(tty bool, log string) sshcmd.Session {
-	line := mux.BootLine()
+	boot := frame.BootAlone
 	if tty {
-		var err error
-		if line, err = sshcmd.WrapSh(bootTTY, "sh"); err != nil {
-			panic(err) // a constant, covered by a test
-		}
+		boot = bootTTY
+	}
+	line, err := sshcmd.WrapSh(boot, "sh")
+	if err != nil {
+		panic(err) // a constant, covered by a test
 	}
 	return sshcmd.Session{
 		SSH: a.lease.Masters().Program(), ControlPath: a.lease.ControlPath(), Log: log, TTY: tty, Command: line,

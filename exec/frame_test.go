@@ -14,7 +14,7 @@ import (
 // The command lines hold for every login shell.
 func TestBootLinesAreSafeEverywhere(t *testing.T) {
 	t.Parallel()
-	for _, boot := range []string{frame.Boot, frame.BootAlone, bootTTY} {
+	for _, boot := range []string{frame.Boot, frame.BootAlone, frame.BootSpare, bootTTY} {
 		if _, err := sshcmd.WrapSh(boot, "sh"); err != nil {
 			t.Error(err)
 		}

@@ -61,7 +61,7 @@ func RunOn(ctx context.Context, lease *mux.Lease, c Command) (Receipt, error) {
 	c.Env = append(login[:len(login):len(login)], c.Env...)
 	lost := retry{pause: firstPause, until: time.Now().Add(lease.Masters().Wait())}
 	direct, _ := lease.Dials()
-	for replaced, spare := false, direct && c.TTY == nil; ; {
+	for replaced, spare := false, direct && lease.Masters().Spares() && c.TTY == nil; ; {
 		a := &attempt{cmd: c, lease: lease, id: newIdentity(), spare: spare}
 		receipt, err := a.run(ctx)
 		receipt.Way = a.way()

@@ -113,16 +113,24 @@ func (w *world) needProc() {
 	}
 }
 
-// there lists the processes on the host, without those of a guardian, which
-// stays for a while.
+// there lists the processes on the host, without those of a guardian and a
+// spare session, which stay for a while.
 func (w *world) there() []string {
 	var list []string
 	for _, line := range w.processes("\x00HOME=" + w.remote + "\x00") {
-		if !guardians(line) {
+		if !guardians(line) && !w.idle(line) {
 			list = append(list, line)
 		}
 	}
 	return list
+}
+
+// idle reports whether a process is the shell of a spare session, and has
+// nothing below it.
+func (w *world) idle(line string) bool {
+	pid, command, _ := strings.Cut(line, " ")
+	children, err := os.ReadFile("/proc/" + pid + "/task/" + pid + "/children")
+	return strings.HasSuffix(strings.TrimSpace(command), " bivy-spare") && err == nil && len(children) == 0
 }
 
 // guardians reports whether a process, of which line is the pid and the

@@ -24,8 +24,13 @@ const Boot = `read -r n && eval "$(dd iflag=fullblock bs=$n count=1 2>/dev/null 
 // host. They read whole blocks, so what comes too early would be lost. They are
 // told by having no version to tell, and on Linux only: other shells wait for
 // the end of a file of commands before they run the first. A socket as stdin
-// cannot be opened again.
-const BootAlone = `if [ -p /dev/stdin ] && [ -r /proc/self/stat ] && [ -z "$BASH_VERSION$KSH_VERSION$ZSH_VERSION$YASH_VERSION$POSH_VERSION" ]; then read -r n && . /dev/stdin; else ` + Boot + `; fi`
+// cannot be opened again, nor can a pipe whose owner we are not any more.
+const BootAlone = `if [ -p /dev/stdin ] && [ -r /dev/stdin ] && [ -r /proc/self/stat ] && [ -z "$BASH_VERSION$KSH_VERSION$ZSH_VERSION$YASH_VERSION$POSH_VERSION" ]; then read -r n && . /dev/stdin; else ` + Boot + `; fi`
+
+// BootSpare is BootAlone behind one line, which it says again: who gets a session
+// that was opened long ago wants to know that the host is there before anything
+// is sent that could run.
+const BootSpare = `read -r n && echo "$n" && ` + BootAlone
 
 //go:embed tree.sh
 var tree string

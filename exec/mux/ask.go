@@ -74,10 +74,12 @@ func (m *Masters) YieldGuardian(ctx context.Context, id string) {
 }
 
 // makeRoom makes the holder give up its spare session, and open no other for a
-// while.
-func (m *Masters) makeRoom(ctx context.Context, id string) {
+// while. It reports whether there was one.
+func (m *Masters) makeRoom(ctx context.Context, id string) bool {
 	a, err := m.askHolder(ctx, id, order{Do: doRoom}, controlAnswer, isYielded)
-	if err == nil {
-		_ = a.conn.Close()
+	if err != nil {
+		return false
 	}
+	_ = a.conn.Close()
+	return a.Found
 }

@@ -80,9 +80,8 @@ func (o order) line() []byte {
 // news is one line of JSON from the holder to a running bivy.
 type news struct {
 	Is string `json:"is"`
-	// Session, of here, is the master's number of the spare session that comes
-	// along.
-	Session   *uint32    `json:"session,omitempty"`
+	// Spare, of here, is the session that comes along.
+	Spare     *spareNews `json:"spare,omitempty"`
 	Why       string     `json:"why,omitempty"`
 	Found     bool       `json:"found,omitempty"`
 	Complete  bool       `json:"complete,omitempty"`
@@ -204,14 +203,11 @@ func (w *warden) serve(ctx context.Context, conn net.Conn) {
 		case <-ctx.Done():
 		}
 	case doRoom:
-		done := make(chan struct{})
-		w.post(ctx, func(now time.Time) {
-			w.restSpare(now)
-			close(done)
-		})
+		had := make(chan bool, 1)
+		w.post(ctx, func(now time.Time) { had <- w.restSpare(now) })
 		select {
-		case <-done:
-			c.tell(news{Is: isYielded})
+		case found := <-had:
+			c.tell(news{Is: isYielded, Found: found})
 		case <-ctx.Done():
 		}
 	case doRun:

@@ -83,10 +83,13 @@ func (l *Lease) Refused(ctx context.Context) error {
 	if r.began.IsZero() {
 		*r = refusals{pause: firstRefusal, began: now, until: m.patience()}
 	}
-	if r.count++; r.count == 1 && l.ride == "" {
-		// The holder may have a session that nobody needs as much.
-		m.makeRoom(ctx, l.id)
+	if r.count == 0 && l.ride == "" && m.makeRoom(ctx, l.id) {
+		// The holder had a session that nobody needs as much. The host frees it
+		// in a moment; that it refused one until then says nothing.
+		l.Queue += firstRefusal
+		return sleep(ctx, firstRefusal)
 	}
+	r.count++
 	seen, err := l.crowd(now)
 	if err != nil {
 		return err

@@ -2,11 +2,16 @@ package mux
 
 import (
 	"bufio"
+	"bytes"
 	"context"
+	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
+	"slices"
 	"syscall"
 	"time"
 
@@ -33,8 +38,8 @@ const (
 )
 
 // Spare is a session that the holder has opened before there was a command for
-// it: the host's shell waits there for a frame (frame.BootAlone). A session costs
-// two round trips and the start of two shells until it takes the first byte; a
+// it: the host's shell waits there (frame.BootSpare). A session costs two
+// round trips and the start of two shells until it takes the first byte; a
 // command that gets a spare pays for none of that, and the holder opens the
 // next one meanwhile.
 type Spare struct {
@@ -45,19 +50,13 @@ type Spare struct {
 	In, Unread, Out, Errs *os.File
 
 	born  time.Time
+	took  time.Duration // to open it
 	stir  chan struct{} // closed when the watch over it has ended
 	quiet bool          // nothing had come by then
 }
 
-// BootLine is the command line of a session that a frame follows, and nothing
-// else before the frame has said something. Spares have it, too.
-func BootLine() string {
-	line, err := sshcmd.WrapSh(frame.BootAlone, "sh")
-	if err != nil {
-		panic(err) // a constant, covered by a test
-	}
-	return line
-}
+// spareName is how a spare shows in the host's list of processes.
+const spareName = "bivy-spare"
 
 // openSpare opens a session on the holder's master.
 func (l *Lease) openSpare(ctx context.Context) (*Spare, error) {
@@ -71,7 +70,12 @@ func (l *Lease) openSpare(ctx context.Context) (*Spare, error) {
 			return nil, fmt.Errorf("make pipes for a spare session: %w", err)
 		}
 	}
-	request := sshcmd.Session{SSH: l.masters.cfg.SSH, ControlPath: l.ControlPath(), Command: BootLine()}
+	line, err := sshcmd.WrapSh(frame.BootSpare, spareName)
+	if err != nil {
+		panic(err) // a constant, covered by a test
+	}
+	request := sshcmd.Session{SSH: l.masters.cfg.SSH, ControlPath: l.ControlPath(), Command: line}
+	began := time.Now()
 	c, err := l.Dial(ctx, request, ends[0], ends[3], ends[5])
 	closeFiles(ends[3], ends[5])
 	s := &Spare{Channel: c, In: ends[1], Unread: ends[0], Out: ends[2], Errs: ends[4], born: time.Now(), stir: make(chan struct{})}
@@ -91,7 +95,7 @@ func (l *Lease) openSpare(ctx context.Context) (*Spare, error) {
 		s.close()
 		return nil, err
 	}
-	c.open = true
+	c.open, s.took = true, time.Since(began)
 	return s, nil
 }
 
@@ -119,6 +123,38 @@ func (s *Spare) calm() bool {
 	_ = s.Channel.conn.SetReadDeadline(time.Unix(1, 0))
 	<-s.stir
 	return s.quiet
+}
+
+// greet makes sure that the host is there, which takes a round trip: what is
+// sent to a link that has died meanwhile would be neither run nor lost. The
+// host answers with the line that we say, behind whatever its rc files did.
+func (s *Spare) greet(ctx context.Context, limit time.Duration) error {
+	var secret [8]byte
+	_, _ = rand.Read(secret[:]) // never fails, crypto/rand says
+	word := hex.EncodeToString(secret[:]) + "\n"
+	_ = s.Out.SetReadDeadline(time.Now().Add(limit))
+	stop := context.AfterFunc(ctx, func() { _ = s.Out.SetReadDeadline(time.Unix(1, 0)) })
+	defer stop()
+	if _, err := io.WriteString(s.In, word); err != nil {
+		return err
+	}
+	// Nothing comes behind the answer before there is a frame.
+	const much = 64 << 10
+	heard := make([]byte, 0, 1<<10)
+	for !bytes.HasSuffix(heard, []byte(word)) {
+		if len(heard) > much {
+			return errors.New("the host says more than it was asked")
+		}
+		heard = slices.Grow(heard, 1<<10)
+		n, err := s.Out.Read(heard[len(heard):cap(heard)])
+		if heard = heard[:len(heard)+n]; err != nil {
+			return err
+		}
+	}
+	if !stop() {
+		return context.Cause(ctx)
+	}
+	return s.Out.SetReadDeadline(time.Time{})
 }
 
 // close gives it up: the shell there reads the end of its stdin, and ends.

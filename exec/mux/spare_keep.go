@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/rs/zerolog"
 	"golang.org/x/sys/unix"
 
 	"bivy/sshcmd"
@@ -18,6 +19,10 @@ import (
 // spareAnswer is how long a command waits for a spare before it opens a session
 // of its own. The holder answers at once, or has stopped.
 const spareAnswer = 50 * time.Millisecond
+
+// spareSlack is how many times as long as it took to open a spare the host may
+// take to answer in it, beside spareAnswer.
+const spareSlack = 4
 
 // welcome tells a new command that it is registered, and hands it the spare
 // session, if there is one.
@@ -32,7 +37,7 @@ func (w *warden) welcome(r *watched) {
 	defer s.close() // the command has descriptors of its own
 	if s.calm() {
 		given := here
-		given.Session = &s.Channel.session
+		given.Spare = &spareNews{Session: s.Channel.session, Took: int(s.took/time.Millisecond) + 1}
 		if r.client.hand(given, s) == nil {
 			return
 		}
@@ -68,8 +73,12 @@ func (w *warden) bringSpare(ctx context.Context) {
 	s, err := w.master.openSpare(ctx)
 	w.post(ctx, func(now time.Time) {
 		w.spareOnWay = false
-		if err != nil {
+		switch {
+		case err != nil:
 			w.spareFailed(now, err)
+			return
+		case now.Before(w.spareAfter):
+			s.close() // room was needed meanwhile
 			return
 		}
 		w.spare = s
@@ -106,10 +115,13 @@ func (w *warden) spareFailed(now time.Time, err error) {
 	w.spareAfter = now.Add(rest)
 }
 
-// restSpare gives the spare up, and does without for a while.
-func (w *warden) restSpare(now time.Time) {
+// restSpare gives the spare up, if there is one or is about to be, and does
+// without for a while.
+func (w *warden) restSpare(now time.Time) (had bool) {
+	had = w.spare != nil || w.spareOnWay
 	w.dropSpare()
 	w.spareAfter = now.Add(spareRest)
+	return had
 }
 
 func (w *warden) dropSpare() {
@@ -153,16 +165,20 @@ func (l *Lease) receiveSpare(ctx context.Context, conn net.Conn) (heard []byte, 
 		return nil, nil
 	}
 	fds := passed(rights[:with])
-	session, ok := sessionOf(line[:n])
+	session, ok := spareIn(line[:n])
 	if !ok {
 		for _, fd := range fds {
 			_ = unix.Close(fd)
 		}
 		return line[:n], nil
 	}
-	s, err = l.spare(ctx, fds, session)
-	if err != nil {
-		s = nil
+	if s, err = l.spare(ctx, fds, session.Session); err != nil {
+		return line[:n], nil
+	}
+	if err := s.greet(ctx, min(spareAnswer+spareSlack*time.Duration(session.Took)*time.Millisecond, spareStart)); err != nil {
+		zerolog.Ctx(ctx).Debug().Err(err).Msg("the session that was open does not answer")
+		s.close()
+		return line[:n], nil
 	}
 	return line[:n], s
 }
@@ -183,16 +199,30 @@ func passed(rights []byte) []int {
 	return all
 }
 
-// sessionOf reads the number of the session from the first line of an answer.
-// It takes nothing but what news are written as: to decode JSON costs a short
-// command more than the session.
-func sessionOf(answer []byte) (uint32, bool) {
-	line, _, _ := bytes.Cut(answer, []byte("\n"))
-	rest, ok := strings.CutPrefix(string(line), `{"is":"`+isHere+`","session":`)
-	end := strings.IndexAny(rest, ",}")
-	if !ok || end < 0 {
-		return 0, false
-	}
-	n, err := strconv.ParseUint(rest[:end], 10, 32)
-	return uint32(n), err == nil
+// spareNews says which session comes along with news, and how long it took to
+// open, in milliseconds.
+type spareNews struct {
+	Session uint32 `json:"session"`
+	Took    int    `json:"took_ms"`
 }
+
+// spareIn reads that from the first line of an answer. It takes nothing but what
+// news are written as: to decode JSON costs a short command more than the
+// session.
+func spareIn(answer []byte) (n spareNews, ok bool) {
+	line, _, _ := bytes.Cut(answer, []byte("\n"))
+	rest, ok := strings.CutPrefix(string(line), `{"is":"`+isHere+`","spare":{"session":`)
+	session, rest, two := strings.Cut(rest, `,"took_ms":`)
+	took, _, three := strings.Cut(rest, "}")
+	if !ok || !two || !three {
+		return n, false
+	}
+	number, err := strconv.ParseUint(session, 10, 32)
+	millis, err2 := strconv.ParseUint(took, 10, 16)
+	n = spareNews{Session: uint32(number), Took: int(millis)} //nolint:gosec // both were parsed with that many bits
+	return n, err == nil && err2 == nil
+}
+
+// Spares reports whether commands may start in a session that was opened
+// before.
+func (m *Masters) Spares() bool { return m.cfg.Spare }

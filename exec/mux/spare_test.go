@@ -1,6 +1,7 @@
 package mux
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"strings"
@@ -42,7 +43,7 @@ func (f *fixture) spares() int {
 	n := 0
 	for _, pid := range f.Pids(sshdtest.Command) {
 		line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-		if err == nil && strings.Contains(string(line), ". /dev/stdin") && strings.HasSuffix(string(line), "\x00sh\x00") {
+		if err == nil && strings.HasSuffix(string(line), "\x00"+spareName+"\x00") {
 			n++
 		}
 	}
@@ -112,7 +113,7 @@ func TestSpareThatTheHostEnded(t *testing.T) {
 	l, _, _ := f.readySpare(t, func(*holderSpec) {})
 	for _, pid := range f.Pids(sshdtest.Command) {
 		line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-		if strings.Contains(string(line), ". /dev/stdin") && strings.HasSuffix(string(line), "\x00sh\x00") {
+		if strings.HasSuffix(string(line), "\x00"+spareName+"\x00") {
 			_ = unix.Kill(pid, unix.SIGKILL)
 		}
 	}
@@ -123,26 +124,54 @@ func TestSpareThatTheHostEnded(t *testing.T) {
 	}
 }
 
-// Nothing but what a holder writes is taken for a spare's number.
-func TestSessionOf(t *testing.T) {
+// Nothing but what a holder writes is taken for a spare.
+func TestSpareIn(t *testing.T) {
 	t.Parallel()
-	for answer, want := range map[string]int64{
-		`{"is":"here","session":7}` + "\n":               7,
-		`{"is":"here","session":0,"why":"x"}` + "\n{":    0,
-		`{"is":"here","session":4294967295}`:             1<<32 - 1,
-		`{"is":"here"}` + "\n":                           -1,
-		`{"is":"here"}` + "\n" + `{"session":7}`:         -1,
-		`{"is":"here","session":4294967296}` + "\n":      -1,
-		`{"is":"here","session":-1}` + "\n":              -1,
-		`{"is":"here","session":` + "\n":                 -1,
-		`{"is":"here","session":7x}` + "\n":              -1,
-		`{"is":"lost","session":7}` + "\n":               -1,
-		``:                                               -1,
-		strings.Repeat(`{"is":"here","session":1`, 1000): -1,
+	line, err := json.Marshal(news{Is: isHere, Spare: &spareNews{Session: 7, Took: 12}, Why: "x"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for answer, want := range map[string]*spareNews{
+		string(line) + "\n{": {7, 12},
+		`{"is":"here","spare":{"session":4294967295,"took_ms":0}}`: {1<<32 - 1, 0},
+		`{"is":"here"}` + "\n":                                     nil,
+		`{"is":"here"}` + "\n" + string(line):                      nil,
+		`{"is":"here","spare":{"session":4294967296,"took_ms":0}}`: nil,
+		`{"is":"here","spare":{"session":7,"took_ms":65536}}`:      nil,
+		`{"is":"here","spare":{"session":7,"took_ms":-1}}`:         nil,
+		`{"is":"here","spare":{"session":7x,"took_ms":1}}`:         nil,
+		`{"is":"here","spare":{"session":7,"took_ms":1`:            nil,
+		`{"is":"here","spare":{"session":7`:                        nil,
+		`{"is":"lost","spare":{"session":7,"took_ms":1}}`:          nil,
+		``: nil,
+		strings.Repeat(`{"is":"here","spare":{"session":1`, 1000): nil,
 	} {
-		got, ok := sessionOf([]byte(answer))
-		if ok != (want >= 0) || ok && int64(got) != want {
-			t.Errorf("%.60q: %d, %v", answer, got, ok)
+		got, ok := spareIn([]byte(answer))
+		if ok != (want != nil) || ok && got != *want {
+			t.Errorf("%.60q: %+v, %v", answer, got, ok)
 		}
+	}
+}
+
+// A spare on a link that has died is not used, and nothing is sent to it that
+// could run.
+func TestSpareOnADeadLink(t *testing.T) {
+	t.Parallel()
+	onLinux(t)
+	f := newFixture(t)
+	l, _, _ := f.readySpare(t, func(*holderSpec) {})
+	for _, pid := range f.Pids(sshdtest.Worker) {
+		if err := unix.Kill(pid, unix.SIGSTOP); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = unix.Kill(pid, unix.SIGCONT) })
+	}
+	began := time.Now()
+	if s := spareOf(t, l); s != nil {
+		t.Error("it was handed over")
+		s.Close()
+	}
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("that took %s", took)
 	}
 }
