@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"syscall"
+
+	"github.com/rs/zerolog"
 )
 
 // startPipes opens a session with three pipes of ours, or takes one that is
@@ -54,6 +56,7 @@ type pipe struct{ r, w *os.File }
 func (a *attempt) openPipes(ctx context.Context) (c client, in pipe, out [2]*os.File, err error) {
 	s := a.guard.Spare()
 	if a.spare = s != nil; a.spare {
+		zerolog.Ctx(ctx).Debug().Msg("session was open already")
 		return s.Channel, pipe{s.Unread, s.In}, [...]*os.File{s.Out, s.Errs}, nil
 	}
 	in, outs, err := makePipes()

@@ -139,8 +139,9 @@ bivy_main() {
   if [ -n "$B_keep" ]; then bivy_keep "$@"; else bivy_run "$@"; fi
 }
 
+# (Not on a terminal: there we must not be deaf to its hang-up, see bivy_main.)
 bivy_run() {
-  if bivy_pipe; then
+  if [ "$B_mode" != tty ] && bivy_pipe; then
     bivy_wait "$@" >&8 2>&8
     bivy_report <&7
   else

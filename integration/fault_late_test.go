@@ -10,7 +10,7 @@ import (
 // TestLateSession: a host that starts a session long after its command was
 // canceled starts no command any more, or ends it.
 func TestLateSession(t *testing.T) {
-	onSSHD(t, hostOptions{}, func(t *testing.T, w *world) {
+	onSSHD(t, hostOptions{NoSpare: true}, func(t *testing.T, w *world) {
 		w.needProc()
 		w.wants(0, "exec", "--host", "gpu1", "--", "true")
 		plain, stdin := w.newTree("plain"), w.newTree("stdin")

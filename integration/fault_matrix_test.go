@@ -107,16 +107,21 @@ func TestFaults(t *testing.T) {
 			continue
 		}
 		t.Run(f.name, func(t *testing.T) {
-			onSSHD(t, hostOptions{}, func(_ *testing.T, w *world) {
+			cells := func(w *world, moments ...string) {
 				w.needProc()
 				for i, moment := range []string{beforeStart, whileRuns, atExit} {
+					if !slices.Contains(moments, moment) {
+						continue
+					}
 					v := []verdict{f.before, f.running, f.exiting}[i]
 					for j, flags := range [][]string{nil, {"-i"}} {
 						what := fmt.Sprintf("%s, %s, %q", f.name, moment, flags)
 						w.fault(what, fmt.Sprintf("t%d%d", i, j), moment, flags, f.strike, v)
 					}
 				}
-			})
+			}
+			onSSHD(t, hostOptions{NoSpare: true}, func(_ *testing.T, w *world) { cells(w, beforeStart) })
+			onSSHD(t, hostOptions{}, func(_ *testing.T, w *world) { cells(w, whileRuns, atExit) })
 		})
 	}
 }

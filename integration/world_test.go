@@ -49,6 +49,9 @@ type hostOptions struct {
 	// RC and Extra are for sshd only.
 	RC    string
 	Extra []string
+	// NoSpare leaves no session open for the next command, which must not be
+	// where sessions are held or counted.
+	NoSpare bool
 }
 
 func newWorld(tb testing.TB, kind string, o hostOptions) *world {
@@ -76,6 +79,9 @@ func newWorld(tb testing.TB, kind string, o hostOptions) *world {
 		"BIVY_HOME=" + root + "/s", "BIVY_SSH_CONFIG=" + w.config, "TMPDIR=" + root,
 		"GIT_CONFIG_GLOBAL=" + root + "/gitconfig", "GIT_CONFIG_NOSYSTEM=1", "TERM=xterm", "LANG=C.UTF-8",
 		leak.Mark(), wayVariable + "=" + os.Getenv(wayVariable), "REMOTE=" + w.remote, "PROJ=" + w.proj, "ROOT=" + root,
+	}
+	if o.NoSpare {
+		w.env = append(w.env, "BIVY_SPARE=false")
 	}
 	return w
 }
