@@ -120,8 +120,12 @@ func TestFaults(t *testing.T) {
 					}
 				}
 			}
-			onSSHD(t, hostOptions{NoSpare: true}, func(_ *testing.T, w *world) { cells(w, beforeStart) })
-			onSSHD(t, hostOptions{}, func(_ *testing.T, w *world) { cells(w, whileRuns, atExit) })
+			t.Run("before", func(t *testing.T) {
+				onSSHD(t, hostOptions{NoSpare: true}, func(_ *testing.T, w *world) { cells(w, beforeStart) })
+			})
+			t.Run("after", func(t *testing.T) {
+				onSSHD(t, hostOptions{}, func(_ *testing.T, w *world) { cells(w, whileRuns, atExit) })
+			})
 		})
 	}
 }
