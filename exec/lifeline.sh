@@ -21,8 +21,8 @@ bivy_watch() {
     exit
   fi
   B_over= B_hurry=
-  trap 'B_over=1' USR1
-  trap 'B_hurry=1' USR2
+  trap 'B_over=1 B_jolt=1' USR1
+  trap 'B_hurry=1 B_jolt=1' USR2
   [ "$B_word" != kill ] || B_hurry=1
   echo '!ended'
   B_reader=

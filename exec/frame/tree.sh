@@ -5,7 +5,7 @@
 # known); B_run, the mark in the environment of everything that the command
 # starts (BIVY_RUN=$B_run); B_grace, the seconds between TERM and KILL; and,
 # where others look after the supervisor's own children already, B_aside=1.
-# `trap 'B_hurry=1' USR2` of the caller cuts the grace short, and B_over=1 says
+# `trap 'B_hurry=1 B_jolt=1' USR2` of the caller cuts the grace short, and B_over=1 says
 # that there is nothing to wait for any more.
 #
 # Told by bivy_end: B_found (1 if the command itself was there, and not only
@@ -55,7 +55,13 @@ bivy_args() {
 # group and its session, as sshd makes it (the start mark says so where it is
 # gone already); B_line0, its command line, which its subshells share.
 bivy_top() {
-  B_born= B_leads= B_line0=
+  B_tries=0
+  while B_jolt= B_born= B_leads= B_line0=; bivy_first; [ -n "$B_jolt" ] && [ "$B_tries" -lt 20 ]; do
+    B_tries=$((B_tries + 1))
+  done
+}
+
+bivy_first() {
   [ -n "$B_top" ] || return
   bivy_table
   while read -r B_pid B_ppid B_pg B_sid B_state B_birth B_cmd; do
@@ -102,7 +108,18 @@ E
 # the supervisor that are not its own, what lives in its group or session
 # although its parent is gone, all descendants of these, and whoever was one of
 # them before (B_kin: pid/born), also when nothing shows it any more.
+#
+# A signal that is caught ends a read, and with it the loop around: what was
+# seen then is not all. So every trap of the caller sets B_jolt as well, and the
+# search is made again.
 bivy_find() {
+  B_tries=0
+  while B_jolt=; bivy_look "$1"; [ -n "$B_jolt" ] && [ "$B_tries" -lt 20 ]; do
+    B_tries=$((B_tries + 1))
+  done
+}
+
+bivy_look() {
   bivy_table
   bivy_own
   B_marked=' ' B_members= B_in=' '
@@ -209,7 +226,7 @@ bivy_end() {
 # that was born since the command began, was adopted, and carries no mark of
 # ours or of another command, may be it. Without /proc nobody can tell.
 bivy_complete() {
-  B_complete=0
+  B_complete=0 B_jolt=
   [ -r /proc/$$/stat ] && [ -n "$B_born" ] || return
   B_marked=' '
   for B_file in $(grep -l BIVY_RUN= /proc/[0-9]*/environ 2>/dev/null); do
@@ -234,7 +251,7 @@ bivy_complete() {
   done <<E
 $B_table
 E
-  B_complete=1
+  [ -n "$B_jolt" ] || B_complete=1
 }
 
 # One line "PID COMMAND" for each of B_members, twenty at most. A command line

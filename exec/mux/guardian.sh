@@ -64,7 +64,7 @@ bivy_start() {
   [ "$B_aside" = 1 ] || B_aside=
   (
     B_run=$B_id B_hurry=$2 B_aside= B_over=
-    trap 'B_hurry=1' USR2
+    trap 'B_hurry=1 B_jolt=1' USR2
     [ "$1" = 0 ] || sleep "$1"
     bivy_end
     bivy_survivors | while read -r B_pid B_words; do
