@@ -19,10 +19,10 @@ var (
 )
 
 const (
-	// DefaultMaxMatches and DefaultMaxLine are limits of Grep: lines that
-	// match, and bytes of one line.
+	// DefaultMaxMatches is how many lines that match Grep returns at most.
 	DefaultMaxMatches = 1000
-	DefaultMaxLine    = 1000
+	// DefaultMaxLine is how much of a line it returns, in bytes.
+	DefaultMaxLine = 1000
 	// maxGrep bounds what a host may send, in bytes.
 	maxGrep = 8 << 20
 )

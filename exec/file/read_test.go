@@ -73,7 +73,8 @@ func TestReadPart(t *testing.T) {
 	lines := strings.SplitAfter(text, "\n")
 	join := func(from, to int) string { return strings.Join(lines[from-1:to], "") }
 	eachHost(t, func(t *testing.T, h *host) {
-		h.put(t, "text", text)
+		const name = "te\nxt\\"
+		h.put(t, name, text)
 		size := int64(len(text))
 		for _, c := range []struct {
 			name    string
@@ -96,7 +97,7 @@ func TestReadPart(t *testing.T) {
 			{"tail, capped", ReadOptions{Tail: 2, Max: 5}, "e end", 20_001, -1},
 			{"whole, capped", ReadOptions{Max: 10}, text[:10], 1, size - 10},
 		} {
-			got, err := h.fs().Read(t.Context(), "text", c.o)
+			got, err := h.fs().Read(t.Context(), name, c.o)
 			if err != nil {
 				t.Errorf("%s: %v", c.name, err)
 				continue
