@@ -82,7 +82,7 @@ func (f *FS) Grep(ctx context.Context, path, pattern string, o GrepOptions) (Mat
 	}
 	body := &gathered{limit: maxGrep}
 	known, err := f.call(ctx, Call{
-		Op: "grep", Function: "bivy_grep", Script: frame.Strip(gitScript) + frame.Strip(grepScript), Tools: true,
+		Op: "grep", Function: "bivy_grep", Script: frame.Strip(gitScript) + frame.Strip(grepScript), Tools: true, Long: true,
 		Args: []string{
 			path, itoa(body.limit), pattern, flag(o.Fixed), flag(o.IgnoreCase), itoa(int64(o.Context)), flag(o.Ignored),
 			frame.Strip(grepBatchScript),
