@@ -121,6 +121,7 @@ func TestMove(t *testing.T) {
 func TestMoveToAnotherDisk(t *testing.T) {
 	shm, err := os.MkdirTemp("/dev/shm", "bivy") //nolint:usetesting // another file system than the temporary directory's
 	if err != nil {
+		// Only Linux has one that everybody may write to.
 		t.Skip("there is no other file system to be had")
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(shm) })

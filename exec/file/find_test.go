@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/bmatcuk/doublestar/v4"
 
@@ -103,6 +104,12 @@ func FuzzCoarse(f *testing.F) {
 	f.Add("{a,b{c,d}}/[x-z]?.{go,txt}", "bd/yz.txt")
 	f.Add(`a\{b,c\}/\[x]`, "a{b,c}/[x]")
 	f.Fuzz(func(t *testing.T, glob, name string) {
+		if !utf8.ValidString(glob) {
+			return // doublestar takes any two bytes for the same that are no character
+		}
+		if strings.Contains(glob, "[") && strings.Contains(name, "/") {
+			return // [!a] matches a slash for doublestar, and for no host
+		}
 		if !doublestar.ValidatePattern(glob) || strings.Contains(name, "\n") || !doublestar.MatchUnvalidated(glob, name) {
 			return
 		}
@@ -126,7 +133,10 @@ func FuzzFound(f *testing.F) {
 		if !doublestar.ValidatePattern(glob) {
 			return
 		}
-		found, _ := parseFound(body, cut, glob, 3)
+		found, why := parseFound(body, cut, glob, 3)
+		if why != "" {
+			return
+		}
 		if len(found.Paths) > 3 || !slices.IsSorted(found.Paths) {
 			t.Errorf("%+v", found)
 		}

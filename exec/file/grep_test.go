@@ -88,6 +88,10 @@ func grep(t *testing.T, h *host, tool string, repository bool) {
 	if err != nil || !slices.Equal(m.Lines, []Line{{Path: "a/x.txt", Number: 1, Text: "foo"}, {Path: "a/x.txt", Number: 3, Text: "foo"}}) {
 		t.Errorf("%s, one file: %+v, %v", tool, m, err)
 	}
+	if m, err = f.Grep(t.Context(), "a/link.go", "bar", GrepOptions{}); !h.lacks("readlink") &&
+		(err != nil || !slices.Equal(m.Lines, []Line{{Path: "a/link.go", Number: 2, Text: "bar"}})) {
+		t.Errorf("%s, a link: %+v, %v", tool, m, err)
+	}
 	m, err = f.Grep(t.Context(), "main.go", "Foo() {", GrepOptions{Fixed: true, MaxLine: 6})
 	if err != nil || !slices.Equal(m.Lines, []Line{{Path: "main.go", Number: 3, Text: "func F", Cut: true}}) {
 		t.Errorf("%s, a fixed text: %+v, %v", tool, m, err)

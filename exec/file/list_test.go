@@ -70,6 +70,21 @@ func TestList(t *testing.T) {
 	})
 }
 
+// Thousands of entries go through every shell, and every printf.
+func TestListOfMany(t *testing.T) {
+	eachHost(t, func(t *testing.T, h *host) {
+		const many = 3000
+		long := strings.Repeat("n", 100)
+		for i := range many {
+			h.put(t, long+itoa(int64(i)), "")
+		}
+		l, err := h.fs().List(t.Context(), ".", ListOptions{})
+		if err != nil || len(l.Entries) != many || l.Truncated || l.Incomplete {
+			t.Errorf("%d entries, %v, %v, %v", len(l.Entries), l.Truncated, l.Incomplete, err)
+		}
+	})
+}
+
 func TestHostileListings(t *testing.T) {
 	line := "c 81a4 5 1700000000 0 0 1 7"
 	for name, body := range map[string]string{

@@ -1,9 +1,10 @@
 # Reads a regular file. After the three of bivy_begin: PATH; HOW: bare (all of
-# it, and nothing about it, which is one process), whole, bytes, lines or tail; MAX: how many bytes may come; CAP: one more than that; HASH: the
-# largest file that is hashed here when not all of it is sent; FROM and COUNT: the
-# first line and how many, 0 for all (lines), how many (tail), blocks to skip
-# and to send (bytes; whole, where it is more than MAX). Sums are made on the
-# other side, since mksh counts in 32 bits.
+# it, and nothing about it, which is one process), whole, bytes, lines or tail;
+# MAX: how many bytes may come; CAP: one more than that; HASH: the largest file
+# that is hashed here when not all of it is sent; FROM and COUNT: the first line
+# and how many, 0 for all (lines), how many (tail), blocks to skip and to send
+# (bytes; whole, where it is more than MAX). Sums are made on the other side,
+# since mksh counts in 32 bits.
 #
 # The whole content comes from one open file, so it is one version of it, and is
 # hashed on the other side. A part is hashed here; that it belongs to the same

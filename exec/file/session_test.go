@@ -102,6 +102,14 @@ func everyOperation(t *testing.T, f *FS, h *host) {
 	if err != nil || list[0].Size != 6 || list[1].Err == nil {
 		t.Errorf("stat: %+v, %v", list, err)
 	}
+	many := make([]string, 3000)
+	for i := range many {
+		many[i] = strings.Repeat("no\nsuch\xff'name", 8) + itoa(int64(i))
+	}
+	list, err = f.Stat(ctx, append(many, "e.txt"), StatOptions{})
+	if err != nil || len(list) != 3001 || list[0].Err == nil || list[3000].Size != 6 {
+		t.Errorf("stat of many: %d, %v", len(list), err)
+	}
 	l, err := f.List(ctx, "", ListOptions{Depth: -1})
 	if err != nil || len(l.Entries) != 3 || l.Entries[1].Path != name {
 		t.Errorf("ls: %+v, %v", l, err)

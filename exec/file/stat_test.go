@@ -15,6 +15,7 @@ func TestDenied(t *testing.T) {
 		// Root may do everything, so somebody else must try.
 		h.argv = []string{"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "dash"}
 		if h.lacks("setpriv") {
+			// It is part of util-linux, and every account but root needs none.
 			t.Skip("there is no setpriv")
 		}
 		for dir := h.root; dir != "/"; dir = filepath.Dir(dir) {
