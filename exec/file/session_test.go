@@ -82,6 +82,9 @@ func everyOperation(t *testing.T, f *FS, h *host) {
 		t.Fatalf("%+v, %v", w, err)
 	}
 	h.want(t, name, content)
+	// A content that nobody reads does not hide why.
+	_, err := f.Write(ctx, "d", make([]byte, 8<<20), WriteOptions{})
+	wantKind(t, err, IsDir)
 	c, err := f.Read(ctx, name, ReadOptions{})
 	if err != nil || string(c.Data) != content || c.Mode != 0o640 || !c.Whole {
 		t.Errorf("read: %d bytes, %+v, %v", len(c.Data), c.Info, err)
