@@ -40,6 +40,15 @@ type stdio struct {
 // open opens a session. A master that cannot be talked to directly is talked
 // to by ssh.
 func (a *attempt) open(ctx context.Context, e stdio) (client, error) {
+	if !a.lease.Ready(ctx) {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		// One that is there and says nothing is replaced, one that is not is
+		// made anew.
+		a.wedged = a.lease.Alive()
+		return ended{sshcmd.ClassifySession(a.lease.Host(), 255, "Control socket connect("+a.lease.ControlPath()+"): Connection refused\n")}, nil
+	}
 	may, must := a.lease.Dials()
 	if may {
 		c, err := a.dial(ctx, e)

@@ -28,7 +28,7 @@ func Run(ctx context.Context, masters *mux.Masters, target mux.Target, c Command
 	if err := c.check(); err != nil {
 		return Receipt{State: NeverStarted}, err
 	}
-	lease, err := masters.Lease(ctx, target)
+	lease, err := masters.LeaseSoon(ctx, target)
 	if err != nil {
 		return notLeased(ctx, err)
 	}

@@ -12,10 +12,12 @@ import (
 var keptFile = regexp.MustCompile(`~/\.bivy/kept/[0-9a-f]{16}`)
 
 // keptScript goes on when a file lets it, and says so on both streams, in
-// several writes.
+// several writes. It waits before it says that it is up: what it said first must
+// not be lost with the link.
 const keptScript = `
 trap 'echo term >>"$DIR/log"; exit 3' TERM
 echo early; echo early error >&2
+sleep 1
 : >"$DIR/up"
 while [ ! -e "$DIR/go" ]; do sleep 0.1 & wait $!; done
 for i in 1 2 3; do echo late $i; echo late error $i >&2; sleep 0.1; done

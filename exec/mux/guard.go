@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"io"
 	"net"
 	"sync"
@@ -118,7 +117,7 @@ func (g *Guard) listen(conn net.Conn, heard []byte) {
 	lines.Buffer(nil, maxNews)
 	_ = conn.SetReadDeadline(time.Now().Add(controlAnswer))
 	var first news
-	if !lines.Scan() || json.Unmarshal(lines.Bytes(), &first) != nil || first.Is != isHere {
+	if !lines.Scan() || first.read(lines.Bytes()) != nil || first.Is != isHere {
 		g.order(order{Do: doOver})
 		g.lost(noAnswer)
 		return
@@ -127,7 +126,7 @@ func (g *Guard) listen(conn net.Conn, heard []byte) {
 	g.here(first.Why)
 	for lines.Scan() {
 		var n news
-		if json.Unmarshal(lines.Bytes(), &n) == nil {
+		if n.read(lines.Bytes()) == nil {
 			g.hear(n)
 		}
 	}

@@ -23,6 +23,7 @@ type Lease struct {
 	refused refusals
 	second  *secondLogin // nil unless this lease began one
 	greeted *Channel     // kept for the next session; may be nil
+	unasked bool         // whether the master works
 	// Connect is the time spent on a login, Queue on waiting for a session.
 	Connect, Queue time.Duration
 }
@@ -30,7 +31,15 @@ type Lease struct {
 // Lease finds the route of a target, waits for a free session and makes sure
 // that a master is there, logging in where none is. Errors: *sshcmd.Error for
 // what ssh said, *BusyError, *LoginTimeoutError, or the context's.
-func (m *Masters) Lease(ctx context.Context, t Target) (*Lease, error) {
+func (m *Masters) Lease(ctx context.Context, t Target) (*Lease, error) { return m.lease(ctx, t, false) }
+
+// LeaseSoon is Lease for one command, which may get a spare session: that answers
+// for its master. Who gets none asks Ready.
+func (m *Masters) LeaseSoon(ctx context.Context, t Target) (*Lease, error) {
+	return m.lease(ctx, t, m.cfg.Spare)
+}
+
+func (m *Masters) lease(ctx context.Context, t Target, soon bool) (*Lease, error) {
 	r, err := m.route(ctx, t, false)
 	if err != nil {
 		return nil, err
@@ -40,11 +49,30 @@ func (m *Masters) Lease(ctx context.Context, t Target) (*Lease, error) {
 	if err := l.acquire(ctx, m.patience()); err != nil {
 		return nil, err
 	}
+	if l.unasked = soon && l.mayHaveSpare(); l.unasked {
+		return l, nil
+	}
 	if err := l.Reconnect(ctx); err != nil {
 		l.Release()
 		return nil, err
 	}
 	return l, nil
+}
+
+// mayHaveSpare reports whether there seems to be a holder, which keeps spares.
+func (l *Lease) mayHaveSpare() bool {
+	if may, _ := l.Dials(); !may || l.ride != "" {
+		return false
+	}
+	_, err := os.Lstat(l.masters.dir.control(l.id))
+	return err == nil
+}
+
+// Ready reports whether the master says hello, where nobody has asked before.
+func (l *Lease) Ready(ctx context.Context) bool {
+	asked := !l.unasked
+	l.unasked = false
+	return asked || l.greets(ctx)
 }
 
 // Reconnect makes sure that the master of the lease is there, and replaces one
@@ -53,6 +81,7 @@ func (m *Masters) Lease(ctx context.Context, t Target) (*Lease, error) {
 // anyway, and a master is started.
 func (l *Lease) Reconnect(ctx context.Context) error {
 	m := l.masters
+	l.unasked = false
 	if l.ride != "" {
 		return l.remount(ctx)
 	}

@@ -165,7 +165,7 @@ func (l *Lease) receiveSpare(ctx context.Context, conn net.Conn) (heard []byte, 
 		return nil, nil
 	}
 	fds := passed(rights[:with])
-	session, ok := spareIn(line[:n])
+	session, _, ok := spareIn(line[:n])
 	if !ok {
 		for _, fd := range fds {
 			_ = unix.Close(fd)
@@ -206,21 +206,21 @@ type spareNews struct {
 	Took    int    `json:"took_ms"`
 }
 
-// spareIn reads that from the first line of an answer. It takes nothing but what
-// news are written as: to decode JSON costs a short command more than the
-// session.
-func spareIn(answer []byte) (n spareNews, ok bool) {
+// spareIn reads that from the first line of an answer, and returns the rest of
+// the line. It takes nothing but what news are written as: to decode JSON costs a
+// short command more than the session.
+func spareIn(answer []byte) (n spareNews, more []byte, ok bool) {
 	line, _, _ := bytes.Cut(answer, []byte("\n"))
 	rest, ok := strings.CutPrefix(string(line), `{"is":"`+isHere+`","spare":{"session":`)
 	session, rest, two := strings.Cut(rest, `,"took_ms":`)
-	took, _, three := strings.Cut(rest, "}")
+	took, rest, three := strings.Cut(rest, "}")
 	if !ok || !two || !three {
-		return n, false
+		return n, nil, false
 	}
 	number, err := strconv.ParseUint(session, 10, 32)
 	millis, err2 := strconv.ParseUint(took, 10, 16)
 	n = spareNews{Session: uint32(number), Took: int(millis)} //nolint:gosec // both were parsed with that many bits
-	return n, err == nil && err2 == nil
+	return n, []byte(rest), err == nil && err2 == nil
 }
 
 // Spares reports whether commands may start in a session that was opened

@@ -146,7 +146,7 @@ func TestSpareIn(t *testing.T) {
 		``: nil,
 		strings.Repeat(`{"is":"here","spare":{"session":1`, 1000): nil,
 	} {
-		got, ok := spareIn([]byte(answer))
+		got, _, ok := spareIn([]byte(answer))
 		if ok != (want != nil) || ok && got != *want {
 			t.Errorf("%.60q: %+v, %v", answer, got, ok)
 		}
