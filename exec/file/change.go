@@ -86,7 +86,7 @@ func (f *FS) Remove(ctx context.Context, paths []string, o RemoveOptions) (remov
 // change runs a function of change.sh.
 func (f *FS) change(ctx context.Context, op string, args []string, path string) (facts, error) {
 	return f.call(ctx, Call{
-		Op: op, Function: "bivy_" + op, Changes: true, Args: args,
+		Op: op, Function: "bivy_" + op, Changes: true, Long: true, Args: args,
 		Script: frame.Strip(lockScript) + frame.Strip(parentScript) + frame.Strip(changeScript),
 	}, path, nil)
 }

@@ -52,6 +52,10 @@ type Call struct {
 	Done func() bool
 	// Tools says that programs of the user's own PATH are of use.
 	Tools bool
+	// Long says that the function may take long although it writes nothing, so
+	// that something there must see to it that it ends with its link. It reads
+	// nothing then.
+	Long bool
 	// Changes says that the operation changes something, so that it must not
 	// be repeated when nobody knows what became of it.
 	Changes bool

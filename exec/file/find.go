@@ -59,7 +59,7 @@ func (f *FS) Find(ctx context.Context, path, glob string, o FindOptions) (Found,
 	specs := pathspecs(patterns)
 	body := &gathered{limit: maxFound}
 	_, err := f.call(ctx, Call{
-		Op: "find", Function: "bivy_find", Script: frame.Strip(gitScript) + frame.Strip(findScript), Tools: true,
+		Op: "find", Function: "bivy_find", Script: frame.Strip(gitScript) + frame.Strip(findScript), Tools: true, Long: true,
 		Args: slices.Concat([]string{path, itoa(body.limit), flag(o.Ignored), itoa(int64(len(specs)))}, specs, findWords(patterns)),
 	}, path, body)
 	if err != nil {

@@ -1,9 +1,9 @@
 # Finds files whose names may match; the other side decides. After the three of
 # bivy_begin: PATH; CAP: how many bytes may come; IGNORED: 1 to find what git
-# ignores, too; NUMBER of git's pathspecs; these; then words for find. The body: "g"
-# or "f" for who answers, names, and "e" with a status, unless CAP cut it
-# off. git's names stand behind a letter and a space: H in the index, ?
-# not, R in the index but not there.
+# ignores, too; NUMBER of git's pathspecs; these; then words for find. The body:
+# "g" or "f" for who answers, names, and "e" with a status, unless CAP cut it
+# off. git's names stand behind a letter and a space: H in the index, ? not, R
+# in the index but not there.
 bivy_find() {
   bivy_begin "$1" "$2" "$3"
   F_most=$5 F_ignored=$6 F_specs=$7

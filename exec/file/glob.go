@@ -15,9 +15,23 @@ const maxAlternatives = 64
 func coarse(glob string) []string {
 	var all []string
 	for _, p := range expandBraces(glob, maxAlternatives) {
+		if unclear(p) {
+			return nil
+		}
 		all = append(all, simplify(p))
 	}
 	return all
+}
+
+// unclear reports whether matchers differ on a pattern: ** is not all of a part
+// of the path, or there is an empty part.
+func unclear(glob string) bool {
+	for part := range strings.SplitSeq(glob, "/") {
+		if part == "" || strings.Contains(part, "**") && part != "**" {
+			return true
+		}
+	}
+	return false
 }
 
 // expandBraces writes a{b,c} as ab and ac, or returns nil for more than limit.

@@ -19,10 +19,10 @@ var (
 )
 
 const (
-	// DefaultMaxMatches and DefaultMaxLine are limits of Grep: lines that
-	// match, and bytes of one line.
+	// DefaultMaxMatches is how many lines that match Grep returns at most.
 	DefaultMaxMatches = 1000
-	DefaultMaxLine    = 1000
+	// DefaultMaxLine is how much of a line it returns, in bytes.
+	DefaultMaxLine = 1000
 	// maxGrep bounds what a host may send, in bytes.
 	maxGrep = 8 << 20
 )
@@ -82,7 +82,7 @@ func (f *FS) Grep(ctx context.Context, path, pattern string, o GrepOptions) (Mat
 	}
 	body := &gathered{limit: maxGrep}
 	known, err := f.call(ctx, Call{
-		Op: "grep", Function: "bivy_grep", Script: frame.Strip(gitScript) + frame.Strip(grepScript), Tools: true,
+		Op: "grep", Function: "bivy_grep", Script: frame.Strip(gitScript) + frame.Strip(grepScript), Tools: true, Long: true,
 		Args: []string{
 			path, itoa(body.limit), pattern, flag(o.Fixed), flag(o.IgnoreCase), itoa(int64(o.Context)), flag(o.Ignored),
 			frame.Strip(grepBatchScript),

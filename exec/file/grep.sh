@@ -1,10 +1,12 @@
 # Searches files. After the three of bivy_begin: PATH, a file or a directory;
-# CAP: how many bytes may come; PATTERN; FIXED: 1 where it is no regular expression; ICASE: 1; CONTEXT:
-# lines around each match; IGNORED: 1 to search what git ignores, too; BATCH: the
-# text of grepbatch.sh. The body: the word of who answers, ended by a NUL, and what it prints, which is nearly the same
-# for all: NAME NUL NUMBER, : or - for a match or its context, the line. git has NUL in place of : and
-# -, and the column in front of the text of a match. Lines with -- may stand
-# between. rg comes first, since it is the fastest, then git, then grep.
+# CAP: how many bytes may come; PATTERN; FIXED: 1 where it is no regular
+# expression; ICASE: 1; CONTEXT: lines around each match; IGNORED: 1 to search
+# what git ignores, too; BATCH: the text of grepbatch.sh. The body: the word of
+# who answers, ended by a NUL, and what it prints, which is nearly the same for
+# all: NAME NUL NUMBER, : or - for a match or its context, the line. git has NUL
+# in place of : and -, and the column in front of the text of a match. Lines
+# with -- may stand between. rg comes first, since it is the fastest, then git,
+# then grep.
 bivy_grep() {
   bivy_begin "$1" "$2" "$3"
   F_most=$5 F_pattern=$6 F_fixed=$7 F_icase=$8 F_context=$9
@@ -13,8 +15,8 @@ bivy_grep() {
   bivy_path "$1" || bivy_fail
   F_what=. F_single=
   if [ -f "$F_path" ]; then
-    bivy_locate || bivy_fail
-    [ "$F_inside" = 1 ] || bivy_enter || bivy_fail
+    # Neither git nor find follows a link.
+    bivy_follow && bivy_enter || bivy_fail
     F_what=$F_name F_single=1
     [ -r "$F_what" ] || bivy_fail denied "$F_path"
   else

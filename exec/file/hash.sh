@@ -12,11 +12,14 @@ bivy_hash() {
     esac
     F_hash=${F_sums#\\}
     F_hash=${F_hash%%[!0-9a-f]*}
-    F_hash2=${F_sums#*"$F_nl"}
-    # One line for two files: the second could not be read.
-    [ $# = 1 ] || [ "$F_hash2" != "$F_sums" ] || F_hash2=
-    F_hash2=${F_hash2#\\}
-    F_hash2=${F_hash2%%[!0-9a-f]*}
+    F_hash2=$F_hash
+    if [ $# = 2 ]; then
+      # One line for two files: the second could not be read.
+      F_hash2=${F_sums#*"$F_nl"}
+      [ "$F_hash2" != "$F_sums" ] || F_hash2=
+      F_hash2=${F_hash2#\\}
+      F_hash2=${F_hash2%%[!0-9a-f]*}
+    fi
     [ ${#F_hash} != 64 ] || [ ${#F_hash2} != 64 ] || return 0
   done
   F_hash= F_hash2=

@@ -18,7 +18,13 @@ import (
 // patience is the deadline of everything that a test waits for.
 const patience = 60 * time.Second
 
-func TestMain(m *testing.M) { leak.Main(m) }
+func TestMain(m *testing.M) {
+	proc.UnignoreSignals() // the tests may run under nohup
+	if os.Getenv(roleVar) == roleHolder {
+		os.Exit(hold())
+	}
+	leak.Main(m)
+}
 
 // host is a shell of this machine that plays a host: a Runner without ssh.
 type host struct {
@@ -189,7 +195,16 @@ func newHost(t testing.TB, s shell, set tools) *host {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &host{name: "gpu1", argv: s.argv, path: set.path, home: t.TempDir(), root: t.TempDir()}
+	// What a script calls sh is the same shell.
+	sh, err := filepath.Abs(s.argv[0])
+	if !strings.Contains(s.argv[0], "/") {
+		sh = "/usr/bin/" + s.argv[0]
+	}
+	bin := t.TempDir()
+	if err := errors.Join(err, os.Symlink(sh, filepath.Join(bin, "sh"))); err != nil {
+		t.Fatal(err)
+	}
+	h := &host{name: "gpu1", argv: s.argv, path: bin + ":" + set.path, home: t.TempDir(), root: t.TempDir()}
 	for _, dir := range []*string{&h.home, &h.root} {
 		// macOS has its temporary directories behind a link.
 		if *dir, err = filepath.EvalSymlinks(*dir); err != nil {

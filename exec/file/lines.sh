@@ -1,8 +1,8 @@
-# What is known of files, one line each: a letter, the mode, size in bytes, time of the last
-# change in seconds, uid, gid, links, inode; what is not known is -. The letter
-# says how the mode is written: c hexadecimal (GNU, busybox), f octal (BSD), l
-# as ls shows it. $1 is -L to follow links, or empty. A GNU stat that does not
-# find a file prints the others and fails, so then each is asked alone.
+# What is known of files, one line each: a letter, the mode, size in bytes, time
+# of the last change in seconds, uid, gid, links, inode; what is not known is -.
+# The letter says how the mode is written: c hexadecimal (GNU, busybox), f octal
+# (BSD), l as ls shows it. $1 is -L to follow links, or empty. A GNU stat that
+# does not find a file prints the others and fails, so then each is asked alone.
 bivy_lines() {
   F_follow=$1
   shift
@@ -43,4 +43,15 @@ bivy_targets() {
     F_to=$(readlink "$F_one" 2>/dev/null && echo .) || continue
     printf '%s\0' "$F_n:${F_to%??}"
   done
+}
+
+# Writes $1 and a NUL. The ksh family has no printf of its own, and no program
+# takes so long an argument as this may be.
+bivy_put() {
+  if [ -n "$KSH_VERSION" ]; then
+    print -rn -- "$1"
+    printf '\0'
+  else
+    printf '%s\0' "$1"
+  fi
 }

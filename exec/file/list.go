@@ -64,7 +64,7 @@ func (f *FS) List(ctx context.Context, path string, o ListOptions) (Listing, err
 	}
 	body := &gathered{limit: int64(most) * bytesPerEntry}
 	_, err := f.call(ctx, Call{
-		Op: "ls", Function: "bivy_list", Script: frame.Strip(listScript),
+		Op: "ls", Function: "bivy_list", Script: frame.Strip(listScript), Long: true,
 		Args: append([]string{path, levels, itoa(body.limit), frame.Strip(linesScript) + frame.Strip(batchScript)}, words...),
 	}, path, body)
 	if err != nil {

@@ -29,9 +29,9 @@ bivy_holder() {
 # Whether the lock is still ours. It is taken away only from the dead.
 bivy_holds() { bivy_holder ./.bivy-lock && [ "$F_holder" = "$F_id" ]; }
 
-# Takes the lock from an owner that is gone; one that died before it wrote its name is
-# given two days. Two may try that at once: the first takes the dead one's,
-# and the second perhaps the first's new one, which it then gives back.
+# Takes the lock from an owner that is gone; one that died before it wrote its
+# name is given two days. Two may try that at once: the first takes the dead
+# one's, and the second perhaps the first's new one, which it then gives back.
 bivy_unlock_dead() {
   if bivy_holder ./.bivy-lock; then
     bivy_gone "$F_holder" || return 1

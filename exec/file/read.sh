@@ -1,9 +1,10 @@
-# Reads a regular file. After the three of bivy_begin: PATH; HOW: whole, bytes,
-# lines or tail; MAX: how many bytes may come; CAP: one more than that; HASH: the
-# largest file that is hashed here when not all of it is sent; FROM and COUNT: the
-# first line and how many, 0 for all (lines), how many (tail), blocks to skip
-# and to send (bytes; whole, where it is more than MAX). Sums are made on the
-# other side, since mksh counts in 32 bits.
+# Reads a regular file. After the three of bivy_begin: PATH; HOW: bare (all of
+# it, and nothing about it, which is one process), whole, bytes, lines or tail;
+# MAX: how many bytes may come; CAP: one more than that; HASH: the largest file
+# that is hashed here when not all of it is sent; FROM and COUNT: the first line
+# and how many, 0 for all (lines), how many (tail), blocks to skip and to send
+# (bytes; whole, where it is more than MAX). Sums are made on the other side,
+# since mksh counts in 32 bits.
 #
 # The whole content comes from one open file, so it is one version of it, and is
 # hashed on the other side. A part is hashed here; that it belongs to the same
@@ -21,6 +22,10 @@ bivy_read() {
   # Neither a FIFO nor a device: reading it may never end, or do something.
   [ -f "$F_file" ] || bivy_fail special "$F_path"
   [ -r "$F_file" ] || bivy_fail denied "$F_path"
+  if [ "$F_how" = bare ]; then
+    bivy_cap "$F_cap" <"$F_file" || bivy_fail failed "$F_path"
+    bivy_end part=bare
+  fi
   bivy_lines -L "$F_file"
   F_meta=$F_lines
   F_size=${F_meta#* * }

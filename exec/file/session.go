@@ -43,7 +43,11 @@ const maxWords = 8 << 10
 
 func run(c Call, start func(exec.Command) (exec.Receipt, error)) (Ending, error) {
 	words := &proc.Tail{Limit: maxWords}
-	cmd := exec.Command{Script: Text(c), Stdin: bytes.NewReader(c.Stdin), Stdout: c.Stdout, Stderr: words}
+	cmd := exec.Command{Script: Text(c), Stdout: c.Stdout, Stderr: words}
+	if !c.Long {
+		// Nothing on the host has to watch the link then.
+		cmd.Stdin = bytes.NewReader(c.Stdin)
+	}
 	if c.Tools {
 		cmd.Login = exec.LoginPath
 	}

@@ -16,7 +16,8 @@ bivy_stat() {
   done
   F_lines=
   [ $# = 0 ] || bivy_lines "$F_flag" "$@"
-  printf '%s\0' "${F_words# }" "$F_lines"
+  bivy_put "${F_words# }"
+  bivy_put "$F_lines"
   [ -n "$F_flag" ] || bivy_targets "$@"
   bivy_end ok=1
 }

@@ -50,8 +50,8 @@ bivy_target() {
 }
 
 # An empty file that nobody had made before, and which goes with us. In a
-# subshell, since dash ends when a redirection of : fails. It is empty until it has
-# the old one's mode.
+# subshell, since dash ends when a redirection of : fails. It is empty until it
+# has the old one's mode.
 bivy_temporary() {
   F_tmp=./.bivy-tmp-$F_id F_locked=
   trap bivy_clean EXIT
@@ -67,8 +67,9 @@ bivy_clean() {
   fi 2>/dev/null
 }
 
-# Gives the temporary file the mode and, if we may, the owner of the old one. Most often they
-# are the same already. F_was is the old file's line, F_owner 1 where it gets another owner.
+# Gives the temporary file the mode and, if we may, the owner of the old one.
+# Most often they are the same already. F_was is the old file's line, F_owner 1
+# where it gets another owner.
 bivy_alike() {
   bivy_lines '' "$F_name" "$F_tmp"
   F_was=${F_lines%%"$F_nl"*}
