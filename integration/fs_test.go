@@ -117,6 +117,19 @@ func TestFsRead(t *testing.T) {
 	})
 }
 
+// TestFsSettings: what the configuration says for a host holds for its
+// workspaces, too.
+func TestFsSettings(t *testing.T) {
+	withWorkspace(t, func(_ *testing.T, w *world, dir string) {
+		w.write(dir+"/lines", "one\ntwo\n")
+		w.write(w.root+"/set.toml", "[[when]]\nhost = \"gpu*\"\n[when.fs.read]\ntail = 1\n")
+		w.wantsOut("two\n", "fs", "read", "ws:lines", "--config", w.root+"/set.toml")
+		w.wantsOut("two\n", "fs", "read", "--host", "gpu1", "bivy/proj/ws/lines", "--config", w.root+"/set.toml")
+		w.write(w.root+"/set.toml", "[[when]]\nhost = \"other\"\n[when.fs.read]\ntail = 1\n")
+		w.wantsOut("one\ntwo\n", "fs", "read", "ws:lines", "--config", w.root+"/set.toml")
+	})
+}
+
 // TestFsBinary: all bytes go there and come back, through pipes and JSON.
 func TestFsBinary(t *testing.T) {
 	withWorkspace(t, func(t *testing.T, w *world, dir string) {

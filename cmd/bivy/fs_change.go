@@ -11,7 +11,7 @@ import (
 
 // FsMkdirCmd is `bivy fs mkdir`.
 type FsMkdirCmd struct {
-	Path string `arg:"" name:"path" placeholder:"WS:PATH" help:"The directory."`
+	Path string `arg:"" name:"ws:path" help:"The directory."`
 	FilePlace
 	Parents bool `name:"parents" short:"p" help:"Make those above it too, and be content if it is there."`
 }
@@ -41,8 +41,8 @@ func (c *FsMkdirCmd) Run(ctx context.Context, app *App) error {
 
 // FsMvCmd is `bivy fs mv`.
 type FsMvCmd struct {
-	From string `arg:"" name:"from" placeholder:"WS:FROM" help:"What is renamed."`
-	To   string `arg:"" name:"to" placeholder:"TO" help:"Its new name, without WS:; relative to the workspace as FROM is, and nothing is there yet."`
+	From string `arg:"" name:"ws:from" help:"What is renamed."`
+	To   string `arg:"" name:"to" help:"Its new name, without WS:; relative to the workspace as FROM is, and nothing is there yet."`
 	FilePlace
 }
 
@@ -72,7 +72,7 @@ func (c *FsMvCmd) Run(ctx context.Context, app *App) error {
 
 // FsRmCmd is `bivy fs rm`.
 type FsRmCmd struct {
-	Paths []string `arg:"" name:"path" placeholder:"WS:PATH" help:"Files, links and, with -r, directories."`
+	Paths []string `arg:"" name:"ws:path" help:"Files, links and, with -r, directories."`
 	FilePlace
 	Recursive bool `name:"recursive" short:"r" help:"Remove directories with all that they hold."`
 }

@@ -17,7 +17,7 @@ import (
 
 // FsEditCmd is `bivy fs edit`.
 type FsEditCmd struct {
-	Path string `arg:"" name:"path" placeholder:"WS:PATH" help:"The file."`
+	Path string `arg:"" name:"ws:path" help:"The file."`
 	FilePlace
 	Old     *string `name:"old" placeholder:"S" help:"Text to replace, which must be there once."`
 	New     *string `name:"new" placeholder:"S" help:"What replaces it; may be empty."`

@@ -11,8 +11,8 @@ import (
 
 // FsGrepCmd is `bivy fs grep`.
 type FsGrepCmd struct {
-	Path    string `arg:"" name:"path" placeholder:"WS:PATH" help:"A file, or a directory with all below; WS: alone is the workspace's."`
-	Pattern string `arg:"" name:"pattern" placeholder:"PATTERN" help:"A POSIX extended regular expression."`
+	Path    string `arg:"" name:"ws:path" help:"A file, or a directory with all below; WS: alone is the workspace's."`
+	Pattern string `arg:"" name:"pattern" help:"A POSIX extended regular expression."`
 	FilePlace
 	IgnoreCase bool `name:"ignore-case" short:"i" help:"Take upper and lower case for the same."`
 	Context    int  `name:"context" short:"C" placeholder:"N" help:"Show N lines around each that matches."`

@@ -11,7 +11,7 @@ import (
 
 // FsStatCmd is `bivy fs stat`.
 type FsStatCmd struct {
-	Paths []string `arg:"" name:"path" placeholder:"WS:PATH" help:"Files and directories; of a link, the link itself is looked at."`
+	Paths []string `arg:"" name:"ws:path" help:"Files and directories; of a link, the link itself is looked at."`
 	FilePlace
 }
 
@@ -76,7 +76,7 @@ func fileTable(list []file.Info) string {
 
 // FsLsCmd is `bivy fs ls`.
 type FsLsCmd struct {
-	Path string `arg:"" name:"path" placeholder:"WS:PATH" help:"The directory; WS: alone is the workspace's."`
+	Path string `arg:"" name:"ws:path" help:"The directory; WS: alone is the workspace's."`
 	FilePlace
 	Recursive bool `name:"recursive" short:"r" help:"All that lies below it."`
 	Depth     int  `name:"depth" placeholder:"N" help:"So many levels; 1 is the directory itself."`
@@ -128,8 +128,8 @@ func tellPartial(ui *UI, truncated, incomplete bool, n int, what string) {
 
 // FsFindCmd is `bivy fs find`.
 type FsFindCmd struct {
-	Path string `arg:"" name:"path" placeholder:"WS:PATH" help:"The directory; WS: alone is the workspace's."`
-	Glob string `arg:"" name:"glob" placeholder:"GLOB" help:"A glob for the path from there, such as '**/*_test.go'."`
+	Path string `arg:"" name:"ws:path" help:"The directory; WS: alone is the workspace's."`
+	Glob string `arg:"" name:"glob" help:"A glob for the path from there, such as '**/*_test.go'."`
 	FilePlace
 }
 

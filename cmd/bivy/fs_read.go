@@ -11,7 +11,7 @@ import (
 
 // FsReadCmd is `bivy fs read`.
 type FsReadCmd struct {
-	Path string `arg:"" name:"path" placeholder:"WS:PATH" help:"The file."`
+	Path string `arg:"" name:"ws:path" help:"The file."`
 	FilePlace
 	Lines string `name:"lines" placeholder:"A:B" help:"Only these lines; the first is 1, and A: reads to the end."`
 	Bytes string `name:"bytes" placeholder:"OFF:LEN" help:"Only LEN bytes from OFF on; OFF: reads to the end."`

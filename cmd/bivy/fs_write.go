@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"strconv"
 	"strings"
 
@@ -15,7 +13,7 @@ import (
 
 // FsWriteCmd is `bivy fs write`.
 type FsWriteCmd struct {
-	Path string `arg:"" name:"path" placeholder:"WS:PATH" help:"The file; directories above it are made."`
+	Path string `arg:"" name:"ws:path" help:"The file; directories above it are made."`
 	FilePlace
 	IfMatch    string `name:"if-match" placeholder:"SHA256" help:"Only if the file has this SHA-256 now; else 84."`
 	CreateOnly bool   `name:"create-only" help:"Only if there is nothing of that name; else 82."`
@@ -143,10 +141,7 @@ func readInput(ctx context.Context, ui *UI, limit int64) ([]byte, error) {
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	case in := <-done:
-		var closed *fs.PathError
 		switch {
-		case errors.As(in.err, &closed) && errors.Is(closed, os.ErrClosed):
-			return nil, usagef("stdin is closed; the content is read from there")
 		case in.err != nil:
 			return nil, fmt.Errorf("read stdin: %w", in.err)
 		case int64(len(in.data)) > limit:
