@@ -62,6 +62,9 @@ func (c *FsGrepCmd) Run(ctx context.Context, app *App) error {
 		return err
 	}
 	for i, l := range m.Lines {
+		if l.Cut { // perhaps within a character
+			m.Lines[i].Text = l.Text[:len(l.Text)-unfinished([]byte(l.Text))]
+		}
 		if l.Path != paths[0] {
 			m.Lines[i].Path = within(paths[0], l.Path)
 		}

@@ -5,6 +5,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"bivy/exec/file"
 )
@@ -63,6 +64,7 @@ func (c *FsReadCmd) Run(ctx context.Context, app *App) error {
 		if err != nil {
 			return err
 		}
+		wholeCharacters(&content, c.Tail > 0)
 		return app.UI.object(contentJSON(content))
 	}
 	out, end := safe(app.UI.Out, false)
@@ -168,6 +170,28 @@ func numbers(text string, first int64) (a, b int64, ok bool) {
 func count(text string) (int64, bool) {
 	n, err := strconv.ParseInt(text, 10, 64)
 	return n, err == nil && n >= 0 && n <= maxNumber
+}
+
+// wholeCharacters leaves out what --max has left of a character that it cut, so
+// that a text stays one.
+func wholeCharacters(c *file.Content, tail bool) {
+	if c.Omitted == 0 {
+		return
+	}
+	whole := c.Data[:len(c.Data)-unfinished(c.Data)]
+	if tail {
+		whole = c.Data
+		for n := 0; n < utf8.UTFMax-1 && len(whole) > 0 && !utf8.RuneStart(whole[0]); n++ {
+			whole = whole[1:]
+		}
+	}
+	if !utf8.Valid(whole) {
+		return
+	}
+	if c.Omitted > 0 {
+		c.Omitted += c.Length - int64(len(whole))
+	}
+	c.Data, c.Length = whole, int64(len(whole))
 }
 
 func contentJSON(c file.Content) readFields {
