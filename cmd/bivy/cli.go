@@ -17,6 +17,7 @@ type CLI struct {
 	Exec    ExecCmd    `cmd:"" help:"Run a command in a workspace, or on a host."`
 	Shell   ShellCmd   `cmd:"" help:"Open a login shell in a workspace, or on a host."`
 	Rm      RmCmd      `cmd:"" help:"Remove workspaces, unless that would lose work."`
+	Fs      FsCmd      `cmd:"" help:"Read, write, edit and find files in a workspace, or on a host."`
 	Host    HostCmd    `cmd:"" help:"Log in on hosts, list and close the shared connections."`
 	Help    HelpCmd    `cmd:"" help:"Explain a topic: exit-codes, json, config, security."`
 	Holder  HolderCmd  `cmd:"" hidden:"" help:"Hold a shared connection (started by bivy itself)."`

@@ -222,7 +222,7 @@ func (c *config) applies(w when, kctx *kong.Context) bool {
 // placeOf finds the host and the project of a command line: as flags, as the
 // argument of a host command, or through the workspace that it names.
 func placeOf(kctx *kong.Context) (host, project string) {
-	dir := "."
+	dir, files := ".", ""
 	for _, p := range kctx.Path {
 		switch {
 		case p.Flag != nil && p.Flag.Name == "host":
@@ -235,6 +235,13 @@ func placeOf(kctx *kong.Context) (host, project string) {
 			if rec, ok := recordOf(fmt.Sprint(kctx.Value(p))); ok {
 				return rec.Host, rec.Project
 			}
+		case p.Positional != nil && strings.HasPrefix(p.Positional.Name, "ws:"):
+			files, _, _ = strings.Cut(fmt.Sprint(kctx.Value(p)), ":")
+		}
+	}
+	if host == "" && files != "" { // with --host the path is bare, and may hold a colon
+		if rec, ok := recordOf(files); ok {
+			return rec.Host, rec.Project
 		}
 	}
 	return host, projectAt(dir)

@@ -22,6 +22,7 @@ const (
 	exitLocal        = 81
 	exitNotFound     = 82
 	exitProtected    = 83
+	exitPrecondition = 84
 	exitUnreachable  = 90
 	exitAuth         = 91
 	exitHostKey      = 92
@@ -103,7 +104,7 @@ func (u *UI) fail(err error) int {
 // a host have been made safe there, and once more here, where it costs nothing.
 func explain(err error) failure {
 	f := failure{Message: termsafe.Line(err.Error(), 1000)}
-	for _, try := range []func(error, *failure) bool{explainUsage, explainCommand, explainSSH, explainWorkspace, explainProject, explainLocal} {
+	for _, try := range []func(error, *failure) bool{explainUsage, explainCommand, explainSSH, explainWorkspace, explainFiles, explainProject, explainLocal} {
 		if try(err, &f) {
 			return f
 		}
