@@ -62,13 +62,14 @@ const spareName = "bivy-spare"
 func (l *Lease) openSpare(ctx context.Context) (*Spare, error) {
 	ctx, cancel := context.WithTimeout(ctx, spareStart)
 	defer cancel()
-	var ends [6]*os.File // reader and writer of each stream
-	for i := 0; i < len(ends); i += 2 {
-		var err error
-		if ends[i], ends[i+1], err = os.Pipe(); err != nil {
-			closeFiles(ends[:]...)
+	var ends []*os.File // reader and writer of each stream
+	for range 3 {
+		r, w, err := os.Pipe()
+		if err != nil {
+			closeFiles(ends...)
 			return nil, fmt.Errorf("make pipes for a spare session: %w", err)
 		}
+		ends = append(ends, r, w)
 	}
 	line, err := sshcmd.WrapSh(frame.BootSpare, spareName)
 	if err != nil {

@@ -219,7 +219,7 @@ func spareIn(answer []byte) (n spareNews, more []byte, ok bool) {
 	}
 	number, err := strconv.ParseUint(session, 10, 32)
 	millis, err2 := strconv.ParseUint(took, 10, 16)
-	n = spareNews{Session: uint32(number), Took: int(millis)} //nolint:gosec // both were parsed with that many bits
+	n = spareNews{Session: uint32(number), Took: int(millis)}
 	return n, []byte(rest), err == nil && err2 == nil
 }
 
