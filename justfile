@@ -39,4 +39,4 @@ bench:
 
 # the binary ./bivy, without C libraries
 build:
-    CGO_ENABLED=0 go build -trimpath -o bivy ./cmd/bivy
+    CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o bivy ./cmd/bivy
