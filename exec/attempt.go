@@ -238,6 +238,11 @@ func (a *attempt) settle() {
 }
 
 func (a *attempt) close() {
+	if a.started.IsZero() && a.seen().started {
+		// Start and end came at once, and the end was taken first.
+		a.started = time.Now()
+		a.lease.Began()
+	}
 	close(a.over)
 	for _, c := range a.closers {
 		_ = c.Close()
