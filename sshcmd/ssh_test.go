@@ -240,7 +240,7 @@ func TestFailuresOfThisSSH(t *testing.T) {
 		{"refused", master("127.0.0.1", "Port="+port), ClassRefused, refused},
 		{"jump host refused", master("h", "ProxyJump=127.0.0.1:"+port), ClassRefused, refused},
 		{"proxy speaks and dies", master("h", speak), ClassProxy, "workspace is stopped"},
-		{"proxy is slow", master("h", "ConnectTimeout=1", "ProxyCommand=sleep 20"), ClassBanner, "Connection timed out during banner exchange"},
+		{"proxy is slow", master("h", "ConnectTimeout=1", "ProxyCommand=sleep 5"), ClassBanner, "Connection timed out during banner exchange"},
 		{"bad option", master("h", "Foo=1"), ClassConfig, "command-line: line 0: Bad configuration option: foo"},
 		{"bad value", master("h", "Port=abc"), ClassConfig, "command-line line 0: Bad port 'abc'."},
 		{"bad file", []string{"ssh", "-F", bad, "h"}, ClassConfig, bad + ": line 3: Bad configuration option: foo"},
