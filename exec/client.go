@@ -40,22 +40,19 @@ type stdio struct {
 // open opens a session. A master that cannot be talked to directly is talked
 // to by ssh.
 func (a *attempt) open(ctx context.Context, e stdio) (client, error) {
-	if !a.lease.Ready(ctx) {
-		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
-		}
+	var said *sshcmd.Error
+	if err := a.lease.Ready(ctx); errors.As(err, &said) {
 		// One that is there and says nothing is replaced, one that is not is
 		// made anew.
 		a.wedged = a.lease.Alive()
-		return ended{sshcmd.ClassifySession(a.lease.Host(), 255, "Control socket connect("+a.lease.ControlPath()+"): Connection refused\n")}, nil
+		return ended{said}, nil
+	} else if err != nil {
+		return nil, err
 	}
 	may, must := a.lease.Dials()
 	if may {
 		c, err := a.dial(ctx, e)
-		var (
-			said     *sshcmd.Error
-			protocol *mux.ProtocolError
-		)
+		var protocol *mux.ProtocolError
 		switch {
 		case err == nil:
 			return c, nil

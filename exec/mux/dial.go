@@ -141,15 +141,28 @@ func (c *Channel) packets(session muxproto.NewSession) ([]byte, error) {
 	return b, nil
 }
 
-// connect connects, and hears who listens.
-func (c *Channel) connect(ctx context.Context) error {
+// dial connects.
+func (c *Channel) dial(ctx context.Context) error {
 	conn, err := dialSocket(ctx, c.socket)
 	if err != nil {
-		return fmt.Errorf("Control socket connect(%s): %w", c.socket, reason(err)) //nolint:staticcheck // ssh's words
+		return unreachable(c.socket, err)
 	}
 	c.conn, c.from = conn, bufio.NewReaderSize(conn, 512)
-	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
-	err = c.hello()
+	return nil
+}
+
+// unreachable says as ssh does that nobody took a connection.
+func unreachable(socket string, err error) error {
+	return fmt.Errorf("Control socket connect(%s): %w", socket, reason(err)) //nolint:staticcheck // ssh's words
+}
+
+// connect connects, and hears who listens.
+func (c *Channel) connect(ctx context.Context) error {
+	if err := c.dial(ctx); err != nil {
+		return err
+	}
+	stop := context.AfterFunc(ctx, func() { _ = c.conn.SetDeadline(time.Unix(1, 0)) })
+	err := c.hello()
 	if !stop() && err == nil {
 		return fmt.Errorf("muxclient: master hello exchange failed: %w", syscall.ETIMEDOUT)
 	}

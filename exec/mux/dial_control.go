@@ -1,10 +1,8 @@
 package mux
 
 import (
-	"bufio"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"syscall"
@@ -92,15 +90,14 @@ func (l *Lease) ask(ctx context.Context, request muxproto.Message) (muxproto.Mes
 func (c *Channel) greet(ctx context.Context, limit time.Duration) error {
 	dialling, cancel := context.WithDeadline(ctx, c.began.Add(limit))
 	defer cancel()
-	conn, err := dialSocket(dialling, c.socket)
-	if err != nil {
-		return fmt.Errorf("Control socket connect(%s): %w", c.socket, reason(err)) //nolint:staticcheck // ssh's words
+	if err := c.dial(dialling); err != nil {
+		return err
 	}
-	c.conn, c.from = conn, bufio.NewReaderSize(conn, 512)
 	stop := c.endWith(ctx, limit)
 	defer stop()
-	if err = c.hello(); err != nil {
-		_ = conn.Close()
+	err := c.hello()
+	if err != nil {
+		c.hangUp()
 	}
 	return err
 }

@@ -78,13 +78,18 @@ func (g *guardian) leave() {
 	}
 }
 
+// newNonce makes a word that nobody on the host can know before it is said.
+func newNonce() string {
+	var secret [8]byte
+	_, _ = rand.Read(secret[:]) // never fails, crypto/rand says
+	return hex.EncodeToString(secret[:])
+}
+
 // startGuardian starts a session over the master. What it says, and its end,
 // is posted to the loop, which does not wait for the master here: that may be
 // stopped.
 func (w *warden) startGuardian(ctx context.Context, now time.Time) (*guardian, error) {
-	secret := make([]byte, 8)
-	_, _ = rand.Read(secret) // never fails, crypto/rand says
-	nonce := hex.EncodeToString(secret)
+	nonce := newNonce()
 	inR, inW, err := os.Pipe()
 	if err != nil {
 		return nil, fmt.Errorf("make a pipe for the guardian: %w", err)

@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"syscall"
 	"time"
+
+	"bivy/sshcmd"
 )
 
 // Lease is the right to one session on a living master. It is a kernel file
@@ -68,11 +71,18 @@ func (l *Lease) mayHaveSpare() bool {
 	return err == nil
 }
 
-// Ready reports whether the master says hello, where nobody has asked before.
-func (l *Lease) Ready(ctx context.Context) bool {
+// Ready makes sure that the master says hello, where nobody has asked before.
+// The errors are *sshcmd.Error, in the words of ssh, and the context's.
+func (l *Lease) Ready(ctx context.Context) error {
 	asked := !l.unasked
 	l.unasked = false
-	return asked || l.greets(ctx)
+	switch {
+	case asked || l.greets(ctx):
+		return nil
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	}
+	return sshcmd.ClassifySession(l.Host(), noStatus, unreachable(l.ControlPath(), syscall.ECONNREFUSED).Error()+"\n")
 }
 
 // Reconnect makes sure that the master of the lease is there, and replaces one

@@ -4,8 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -81,7 +79,7 @@ func (l *Lease) openSpare(ctx context.Context) (*Spare, error) {
 	closeFiles(ends[3], ends[5])
 	s := &Spare{Channel: c, In: ends[1], Unread: ends[0], Out: ends[2], Errs: ends[4], born: time.Now(), stir: make(chan struct{})}
 	if err != nil {
-		s.close()
+		s.Close()
 		return nil, err
 	}
 	stop := context.AfterFunc(ctx, func() { _ = c.conn.SetReadDeadline(time.Unix(1, 0)) })
@@ -93,7 +91,7 @@ func (l *Lease) openSpare(ctx context.Context) (*Spare, error) {
 		err = errors.New("the session has ended already")
 	}
 	if err != nil {
-		s.close()
+		s.Close()
 		return nil, err
 	}
 	c.open, s.took = true, time.Since(began)
@@ -130,9 +128,7 @@ func (s *Spare) calm() bool {
 // sent to a link that has died meanwhile would be neither run nor lost. The
 // host answers with the line that we say, behind whatever its rc files did.
 func (s *Spare) greet(ctx context.Context, limit time.Duration) error {
-	var secret [8]byte
-	_, _ = rand.Read(secret[:]) // never fails, crypto/rand says
-	word := hex.EncodeToString(secret[:]) + "\n"
+	word := newNonce() + "\n"
 	_ = s.Out.SetReadDeadline(time.Now().Add(limit))
 	stop := context.AfterFunc(ctx, func() { _ = s.Out.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
@@ -158,16 +154,14 @@ func (s *Spare) greet(ctx context.Context, limit time.Duration) error {
 	return s.Out.SetReadDeadline(time.Time{})
 }
 
-// close gives it up: the shell there reads the end of its stdin, and ends.
-func (s *Spare) close() {
+// Close gives up a spare that is not used: the shell there reads the end of its
+// stdin, and ends. What was handed on lives on.
+func (s *Spare) Close() {
 	if s.Channel != nil {
 		s.Channel.hangUp()
 	}
 	closeFiles(s.In, s.Unread, s.Out, s.Errs)
 }
-
-// Close gives up a spare that was not used.
-func (s *Spare) Close() { s.close() }
 
 func closeFiles(files ...*os.File) {
 	for _, f := range files {

@@ -34,7 +34,7 @@ func (w *warden) welcome(r *watched) {
 		return
 	}
 	w.spare = nil
-	defer s.close() // the command has descriptors of its own
+	defer s.Close() // the command has descriptors of its own
 	if s.calm() {
 		given := here
 		given.Spare = &spareNews{Session: s.Channel.session, Took: int(s.took/time.Millisecond) + 1}
@@ -78,14 +78,14 @@ func (w *warden) bringSpare(ctx context.Context) {
 			w.spareFailed(now, err)
 			return
 		case now.Before(w.spareAfter):
-			s.close() // room was needed meanwhile
+			s.Close() // room was needed meanwhile
 			return
 		}
 		w.spare = s
 		w.work.Go(func() { w.watchSpare(ctx, s) })
 	})
 	if s != nil && ctx.Err() != nil {
-		s.close() // the loop has ended, perhaps before it took it
+		s.Close() // the loop has ended, perhaps before it took it
 	}
 }
 
@@ -126,7 +126,7 @@ func (w *warden) restSpare(now time.Time) (had bool) {
 
 func (w *warden) dropSpare() {
 	if w.spare != nil {
-		w.spare.close()
+		w.spare.Close()
 		w.spare = nil
 	}
 }
@@ -177,7 +177,7 @@ func (l *Lease) receiveSpare(ctx context.Context, conn net.Conn) (heard []byte, 
 	}
 	if err := s.greet(ctx, min(spareAnswer+spareSlack*time.Duration(session.Took)*time.Millisecond, spareStart)); err != nil {
 		zerolog.Ctx(ctx).Debug().Err(err).Msg("the session that was open does not answer")
-		s.close()
+		s.Close()
 		return line[:n], nil
 	}
 	return line[:n], s

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -38,17 +39,15 @@ func (f *fixture) readySpare(t *testing.T, change func(*holderSpec)) (*Lease, *r
 	return l, r, g
 }
 
-// spares counts the shells that wait on the host.
-func (f *fixture) spares() int {
-	n := 0
-	for _, pid := range f.Pids(sshdtest.Command) {
+// waiting are the shells that wait on the host.
+func (f *fixture) waiting() []int {
+	return slices.DeleteFunc(f.Pids(sshdtest.Command), func(pid int) bool {
 		line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-		if err == nil && strings.HasSuffix(string(line), "\x00"+spareName+"\x00") {
-			n++
-		}
-	}
-	return n
+		return err != nil || !strings.HasSuffix(string(line), "\x00"+spareName+"\x00")
+	})
 }
+
+func (f *fixture) spares() int { return len(f.waiting()) }
 
 func TestSpareIsHandedOverOnce(t *testing.T) {
 	t.Parallel()
@@ -111,11 +110,8 @@ func TestSpareThatTheHostEnded(t *testing.T) {
 	onLinux(t)
 	f := newFixture(t)
 	l, _, _ := f.readySpare(t, func(*holderSpec) {})
-	for _, pid := range f.Pids(sshdtest.Command) {
-		line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-		if strings.HasSuffix(string(line), "\x00"+spareName+"\x00") {
-			_ = unix.Kill(pid, unix.SIGKILL)
-		}
+	for _, pid := range f.waiting() {
+		_ = unix.Kill(pid, unix.SIGKILL)
 	}
 	eventually(t, "it is gone", func() bool { return f.spares() == 0 })
 	if s := spareOf(t, l); s != nil {

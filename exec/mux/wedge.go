@@ -35,16 +35,12 @@ func greets(ctx context.Context, socket string) bool {
 		}
 	})
 	defer early.Stop()
-	for {
-		conn, err := new(net.Dialer).DialContext(ctx, "unix", socket)
-		if err == nil {
-			defer conn.Close() //nolint:errcheck // nothing was sent
-			return saysHello(ctx, conn)
-		}
-		if !errors.Is(err, syscall.EAGAIN) || sleep(ctx, lockPoll) != nil {
-			return false
-		}
+	conn, err := dialSocket(ctx, socket)
+	if err != nil {
+		return false
 	}
+	defer conn.Close() //nolint:errcheck // nothing was sent
+	return saysHello(ctx, conn)
 }
 
 func saysHello(ctx context.Context, conn net.Conn) bool {
