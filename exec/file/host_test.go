@@ -4,12 +4,16 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
+	"bivy/exec"
+	"bivy/exec/lane"
 	"bivy/exec/proc"
 	"bivy/integration/sshdtest"
 	"bivy/internal/leak"
@@ -37,12 +41,22 @@ type host struct {
 	starve int
 	// root is a directory for the test's files.
 	root string
+	// lanes, if it is not nil, runs what it can in lanes.
+	lanes *Lanes
 }
 
 func (h *host) Host() string { return h.name }
 
-// Run runs a call in a shell that has the whole of stdin.
+// Run runs a call in a lane, or in a shell that has the whole of stdin.
 func (h *host) Run(ctx context.Context, c Call) (Ending, error) {
+	if h.lanes != nil && h.starve == 0 {
+		return h.lanes.Run(ctx, c)
+	}
+	return h.alone(ctx, c)
+}
+
+// alone runs a call in a shell of its own.
+func (h *host) alone(ctx context.Context, c Call) (Ending, error) {
 	words := &proc.Tail{}
 	in := c.Stdin
 	if h.starve > 0 && len(in) > h.starve {
@@ -55,6 +69,46 @@ func (h *host) Run(ctx context.Context, c Call) (Ending, error) {
 	}
 	exit, err := proc.Run(ctx, spec)
 	return Ending{How: exit.String(), Words: words.String()}, err
+}
+
+// runnerFunc is a Runner of a function.
+type runnerFunc struct {
+	*host
+	run func(context.Context, Call) (Ending, error)
+}
+
+func (r runnerFunc) Run(ctx context.Context, c Call) (Ending, error) { return r.run(ctx, c) }
+
+// inLanes makes the host one that is worked on in lanes.
+func (h *host) inLanes(t testing.TB) {
+	pool := lane.New(t.Context(), h.name, func(ctx context.Context, c exec.Command, _ func()) (exec.Receipt, error) {
+		in, feed, err := os.Pipe()
+		if err != nil {
+			return exec.Receipt{State: exec.NeverStarted}, err
+		}
+		defer in.Close() //nolint:errcheck // nothing was written by it
+		go func() {
+			_, _ = io.Copy(feed, c.Stdin)
+			_ = feed.Close()
+		}()
+		session, err := proc.Start(ctx, proc.Spec{
+			Args: append(append([]string{}, h.argv...), "-c", c.Script), Dir: "/", Stdin: in, Stdout: c.Stdout, Stderr: c.Stderr,
+			Env:       append([]string{"HOME=" + h.home, "PATH=" + h.path, leak.Variable + "=" + os.Getenv(leak.Variable)}, h.env...),
+			Isolation: proc.Session,
+		})
+		if err != nil {
+			return exec.Receipt{State: exec.NeverStarted}, err
+		}
+		// What runs in it ends with it, as exec.Run sees to.
+		end := func() { _ = syscall.Kill(-session.Pid(), syscall.SIGKILL) }
+		stop := context.AfterFunc(ctx, end)
+		exit, err := session.Wait()
+		stop()
+		end()
+		return exec.Receipt{State: exec.Exited, Code: exit.Code}, err
+	})
+	t.Cleanup(pool.Close)
+	h.lanes = &Lanes{Pool: pool, Else: runnerFunc{h, h.alone}}
 }
 
 // fs is the files of the host below its root.
@@ -171,6 +225,12 @@ func eachHost(t *testing.T, test func(t *testing.T, h *host)) {
 		t.Run(s.name+"-"+set.name, func(t *testing.T) {
 			t.Parallel()
 			test(t, newHost(t, s, set))
+		})
+		t.Run(s.name+"-"+set.name+"-lane", func(t *testing.T) {
+			t.Parallel()
+			h := newHost(t, s, set)
+			h.inLanes(t)
+			test(t, h)
 		})
 	}
 	for _, s := range all {

@@ -20,7 +20,7 @@ bivy_end() {
   F_first=$1
   shift
   printf '%s\0' "$F_mark$F_first" "$@" done
-  exit 0
+  exit "${L_exit:-0}" # which a lane needs to know (exec/lane)
 }
 
 # Ends an operation that cannot be done: F_kind says why, F_at where.

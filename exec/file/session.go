@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"bivy/exec"
+	"bivy/exec/lane"
 	"bivy/exec/mux"
 	"bivy/exec/proc"
 	"bivy/sshcmd"
@@ -36,6 +37,28 @@ func (l *Leased) Host() string { return l.Lease.Host() }
 // Run runs one call on the lease.
 func (l *Leased) Run(ctx context.Context, c Call) (Ending, error) {
 	return run(c, func(cmd exec.Command) (exec.Receipt, error) { return exec.RunOn(ctx, l.Lease, cmd) })
+}
+
+// Lanes is a Runner for a process that lives long: small calls go through a pool
+// of lanes, others get sessions of their own. The pool is the caller's to close.
+type Lanes struct {
+	Pool *lane.Pool
+	// Else runs what a lane does not.
+	Else Runner
+}
+
+// Host is that of Else.
+func (l *Lanes) Host() string { return l.Else.Host() }
+
+// Run runs one call.
+func (l *Lanes) Run(ctx context.Context, c Call) (Ending, error) {
+	if c.Long || c.Tools || len(c.Stdin) > lane.MaxStdin {
+		return l.Else.Run(ctx, c)
+	}
+	result, err := l.Pool.Do(ctx, lane.Call{
+		Define: c.Script, Text: c.Function + " " + sshcmd.QuoteAll(c.Args), Stdin: c.Stdin, Stdout: c.Stdout, Changes: c.Changes,
+	})
+	return Ending{How: fmt.Sprintf("exited with %d", result.Status), Words: result.Words}, err
 }
 
 // maxWords is how much of what the host's tools say is kept, in bytes.

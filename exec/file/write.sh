@@ -117,8 +117,30 @@ bivy_symbolic() {
 # dd is the one POSIX tool that may know how to make the disk hold a file, as
 # GNU's, busybox's and FreeBSD's do. One that does not know fails before it reads.
 bivy_receive() {
+  if [ "${L_length:-0}" != 0 ]; then
+    bivy_receive_in_lane
+    return
+  fi
   if [ "$F_sync" = 1 ] && dd bs=65536 conv=fsync status=none of="$F_tmp"; then return; fi
   cat >"$F_tmp"
+}
+
+# In a lane (exec/lane) the next request stands behind the content, so no more
+# than that is read. A dd that takes all at once has done so, whatever becomes of
+# it then, unless a signal ended it.
+bivy_receive_in_lane() {
+  L_exit=4
+  if [ "$F_sync" = 1 ] && [ -n "$L_sync" ]; then
+    bivy_exactly "$L_length" conv=fsync of="$F_tmp"
+  else
+    bivy_exactly "$L_length" >"$F_tmp"
+  fi
+  F_status=$?
+  case $F_status,$L_dd in
+    0,*) L_exit=0 ;;
+    *,fullblock) [ "$F_status" -gt 128 ] || L_exit=0 ;;
+  esac
+  return "$F_status"
 }
 
 # There is no file that could be the one which was meant.

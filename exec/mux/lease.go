@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"bivy/sshcmd"
 )
 
@@ -142,6 +144,21 @@ func (l *Lease) Release() {
 	touch(l.slot.file.Name())
 	l.slot.close()
 	l.slot = nil
+}
+
+// Wanted returns a function for any goroutine: whether somebody stands in line
+// for a session of the route. It may be one who gets a free one that very moment.
+func (l *Lease) Wanted() func() bool {
+	path := l.masters.dir.sidecar(l.home(), "queue")
+	return func() bool {
+		queue, err := openLock(path)
+		if err != nil {
+			return false
+		}
+		defer queue.Close() //nolint:errcheck // the lock ends with the descriptor
+		free, err := lockFile(queue, unix.LOCK_EX|unix.LOCK_NB)
+		return err == nil && !free
+	}
 }
 
 // Host is the host as the user named it.
