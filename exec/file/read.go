@@ -212,6 +212,9 @@ func (f *FS) content(path string, known facts, body *contentReader) (Content, er
 			c.Lines++
 		}
 	}
+	if head := known["head"]; head != "" && head != hex.EncodeToString(body.sum.Sum(nil)) {
+		return Content{}, &Error{Host: f.Runner.Host(), Op: "read", Path: path, Kind: Changed}
+	}
 	body.judge(&c)
 	return c, nil
 }

@@ -3,8 +3,8 @@
 # MAX: how many bytes may come; CAP: one more than that; HASH: the largest file
 # that is hashed here when not all of it is sent; FROM and COUNT: the first line
 # and how many, 0 for all (lines), how many (tail), blocks to skip and to send
-# (bytes; whole, where it is more than MAX). Sums are made on the other side,
-# since mksh counts in 32 bits.
+# (bytes), blocks to send (whole). Sums are made on the other side, since mksh
+# counts in 32 bits.
 #
 # The whole content comes from one open file, so it is one version of it, and is
 # hashed on the other side. A part is hashed here; that it belongs to the same
@@ -26,24 +26,29 @@ bivy_read() {
     bivy_cap "$F_cap" <"$F_file" || bivy_fail failed "$F_path"
     bivy_end part=bare
   fi
+  if [ "$F_how" = whole ]; then
+    # The content goes out while we look what file it is.
+    bivy_whole &
+    F_sender=$!
+  fi
   bivy_lines -L "$F_file"
   F_meta=$F_lines
   F_size=${F_meta#* * }
   F_size=${F_size%% *}
+  [ "$F_how" != whole ] || wait "$F_sender" || bivy_fail failed "$F_path"
   case $F_size in ''|*[!0-9]*) bivy_fail gone "$F_path" ;; esac
-  if [ "$F_how" = whole ] && bivy_le "$F_size" "$F_max"; then
-    # Files of /proc have no size and may be long.
-    if [ "$F_size" = 0 ]; then
-      bivy_cap "$F_cap" <"$F_file"
-    else
-      cat "$F_file"
-    fi || bivy_fail failed "$F_path"
+  if [ "$F_how" != whole ]; then
+    bivy_part || bivy_fail failed "$F_path"
+  elif bivy_le "$F_size" "$F_max"; then
     bivy_end part=whole "meta=$F_meta"
   fi
-  bivy_part || bivy_fail failed "$F_path"
-  F_sha= F_breaks= F_open=
+  F_sha= F_breaks= F_open= F_head=
   if bivy_le "$F_size" "$F_hashmax"; then
     bivy_hash "$F_file" && F_sha=$F_hash
+    if [ "$F_how" = whole ] && [ -n "$F_sha" ]; then
+      # What was sent was perhaps read before the first look at the inode.
+      F_head=$(bivy_cap "$F_max" <"$F_file" | { bivy_hash && echo "$F_hash"; })
+    fi
     F_breaks=$(wc -l <"$F_file")
     F_breaks=${F_breaks##* }
     # A last line without a newline counts, too.
@@ -51,14 +56,22 @@ bivy_read() {
   fi
   bivy_lines -L "$F_file"
   [ "$F_lines" = "$F_meta" ] || bivy_fail changed "$F_path"
-  bivy_end part=part "meta=$F_meta" "sha256=$F_sha" "breaks=$F_breaks" "open=$F_open"
+  bivy_end part=part "meta=$F_meta" "sha256=$F_sha" "breaks=$F_breaks" "open=$F_open" "head=$F_head"
+}
+
+# dd is one process that knows where to stop, but it counts the short reads that
+# files of /proc give; those have no size.
+bivy_whole() {
+  if [ -s "$F_file" ]; then
+    exec dd if="$F_file" bs=65536 count="$F_count" 2>/dev/null
+  fi
+  bivy_cap "$F_cap" <"$F_file"
 }
 
 # dd takes whole blocks, and the other side cuts off what is too much; so it is
 # one process that seeks, and bs is large only where that saves time.
 bivy_part() {
   case $F_how in
-    whole) dd if="$F_file" bs=65536 count="$F_count" 2>/dev/null ;;
     bytes) dd if="$F_file" bs=4096 skip="$F_from" count="$F_count" 2>/dev/null ;;
     lines)
       if [ "$F_count" = 0 ]; then

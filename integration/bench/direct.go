@@ -13,7 +13,6 @@ import (
 
 	"bivy/exec"
 	"bivy/exec/mux"
-	"bivy/integration/link"
 	"bivy/integration/sshdtest"
 	"bivy/sshcmd"
 )
@@ -47,31 +46,17 @@ func measureDirect(ctx context.Context, b *bench, o options) ([]figure, error) {
 		return nil, err
 	}
 	crowd, err := measureInsideCrowd(ctx, o)
-	return append([]figure{near.settle(), far, inside}, crowd...), err
+	return slices.Concat([]figure{near.settle()}, far, []figure{inside}, crowd), err
 }
 
 // measureFar is the same at 40 ms of round trip.
-func (b *bench) measureFar(ctx context.Context, o options) (figure, error) {
-	f := figure{Name: "  the same, 40 ms round trip", Against: "ssh -S", Kind: slowdown, Unit: "ms", Goal: 1}
-	err := b.t.run(func() {
-		l := link.Start(b.t, b.server.Addr)
-		b.server.HostAt(b.t, farHost, l.Addr())
-		l.Delay(oneWay)
+func (b *bench) measureFar(ctx context.Context, o options) ([]figure, error) {
+	return b.farAway(ctx, func() ([]figure, error) {
+		f := figure{Name: "  the same, 40 ms round trip", Against: "ssh -S", Kind: slowdown, Unit: "ms", Goal: 1}
+		var err error
+		f.Bivys, f.Plains, err = b.inTurn(ctx, max(o.Calls/4, 1), []string{b.bivy, "exec", "--host", farHost, "--", "true"}, b.plain("true"))
+		return []figure{f.settle()}, err
 	})
-	if err != nil {
-		return f, err
-	}
-	before := b.socket
-	defer func() { b.socket = before }()
-	if _, err := b.time(ctx, b.bivy, "exec", "--host", farHost, "--", "true"); err != nil {
-		return f, err
-	}
-	defer b.time(context.WithoutCancel(ctx), b.bivy, "host", "close", farHost) //nolint:errcheck // it ends with the link, too
-	if b.socket, err = findSocket(filepath.Join(b.dir, "b", "m"), before); err != nil {
-		return f, err
-	}
-	f.Bivys, f.Plains, err = b.inTurn(ctx, max(o.Calls/4, 1), []string{b.bivy, "exec", "--host", farHost, "--", "true"}, b.plain("true"))
-	return f.settle(), err
 }
 
 // masters are bivy's, used from this process.
