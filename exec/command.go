@@ -30,6 +30,11 @@ type Command struct {
 	// Argv is run without a shell; Script, instead, by the host's /bin/sh.
 	Argv   []string
 	Script string
+	// Inline runs Script by a child of the supervisor's own shell, which saves
+	// the start of another. It is for scripts of ours, which define functions as
+	// they like. It is nothing for somebody else's: what it does not define may be
+	// the supervisor's.
+	Inline bool
 	// Dir is where: absolute, ~ or ~/…; empty means the remote home.
 	Dir string
 	// Env is set for the command, after what Login brings.

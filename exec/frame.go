@@ -91,18 +91,24 @@ func commandFrame(c Command, id identity, m mode) []byte {
 	if m == modeWatch {
 		b.WriteString(frame.Strip(lifeline) + "B_tree=" + sshcmd.Quote(frame.Tree()) + "\n")
 	}
-	keep := ""
+	keep, inline := "", ""
 	if c.Keep {
 		keep = "1"
 	}
-	fmt.Fprintf(&b, "B_nonce=%s B_run=%s B_mode=%s B_keep=%s B_grace=%d B_dir=%s\n",
-		id.nonce, id.run, m, keep, int(c.grace().Seconds()), sshcmd.Quote(c.Dir))
+	if c.Inline {
+		inline = "1"
+	}
+	fmt.Fprintf(&b, "B_nonce=%s B_run=%s B_mode=%s B_keep=%s B_inline=%s B_grace=%d B_dir=%s\n",
+		id.nonce, id.run, m, keep, inline, int(c.grace().Seconds()), sshcmd.Quote(c.Dir))
 	b.WriteString("bivy_env() {\nexport BIVY_RUN=" + id.run + "\n")
 	for _, v := range c.Env {
 		fmt.Fprintf(&b, "export %s=%s\n", v.Name, sshcmd.Quote(v.Value))
 	}
 	argv := c.Argv
-	if c.Script != "" {
+	if c.Inline {
+		argv = []string{"bivy_inline"}
+		b.WriteString("}\nbivy_inline() {\n" + c.Script + "\n")
+	} else if c.Script != "" {
 		argv = scriptArgv(&b, c.Script, id.nonce)
 	} else if strings.HasPrefix(argv[0], "-") {
 		// exec would take the name for an option; as the first word of a

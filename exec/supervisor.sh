@@ -108,6 +108,11 @@ bivy_report() {
 bivy_child() {
   B_here=
   bivy_env
+  # A script of ours that this very shell can run.
+  if [ -n "$B_inline" ]; then
+    bivy_inline
+    exit
+  fi
   [ -z "$B_here" ] || exec "$@" 9<&3 3<&-
   exec "$@"
 }

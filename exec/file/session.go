@@ -66,7 +66,7 @@ const maxWords = 8 << 10
 
 func run(c Call, start func(exec.Command) (exec.Receipt, error)) (Ending, error) {
 	words := &proc.Tail{Limit: maxWords}
-	cmd := exec.Command{Script: Text(c), Stdout: c.Stdout, Stderr: words}
+	cmd := exec.Command{Script: Text(c), Inline: true, Stdout: c.Stdout, Stderr: words}
 	if !c.Long {
 		// Nothing on the host has to watch the link then.
 		cmd.Stdin = bytes.NewReader(c.Stdin)
