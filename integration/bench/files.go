@@ -192,12 +192,12 @@ func (b *bench) sftpClient(ctx context.Context) (client *sftp.Client, end func()
 	fromUs, toWrite := io.Pipe()
 	args := b.plain("sftp")
 	args = append(args[:1:1], append([]string{"-s"}, args[1:]...)...)
-	ended := make(chan error, 1)
+	ended := make(chan struct{})
 	go func() {
 		_, err := proc.Run(ctx, proc.Spec{Args: args, Env: b.env, Stdin: fromUs, Stdout: fromSSH, Grace: time.Second})
 		_ = fromSSH.CloseWithError(errors.Join(err, io.EOF))
 		_ = fromUs.CloseWithError(io.ErrClosedPipe)
-		ended <- err
+		close(ended)
 	}()
 	end = func() {
 		cancel()
