@@ -24,8 +24,11 @@ const (
 	minStart = 5 * time.Second
 	maxStart = 75 * time.Second
 	// suspect is when a session that has not started makes us ask whether its
-	// master is there at all.
-	suspect = 4 * time.Second
+	// master is there at all, and suspectStranger the same for somebody whom no
+	// holder of ours has started. With the time that he has to answer it stays
+	// below a second.
+	suspect         = 4 * time.Second
+	suspectStranger = 200 * time.Millisecond
 	// confirm is how long after the grace the host may take to report, on a
 	// link without delay; every host gets busyHost on top, and a slow one up to
 	// slack.
@@ -146,7 +149,8 @@ func (a *attempt) watch(ctx context.Context) (exit proc.Exit, lingering bool) {
 	defer a.limit.Stop()
 	var (
 		timeout <-chan time.Time
-		doubt   = time.After(suspect)
+		doubt   = time.After(suspectStranger)
+		trusted bool
 		dead    = make(chan bool, 1)
 		hurry   = a.cmd.Hurry
 		open    = a.streams
@@ -191,7 +195,11 @@ func (a *attempt) watch(ctx context.Context) (exit proc.Exit, lingering bool) {
 				a.reported(mux.Ended{}, false, gone)
 			}
 		case <-doubt:
-			if a.started.IsZero() && !gone && a.canceled == nil {
+			switch {
+			case !a.started.IsZero() || gone || a.canceled != nil:
+			case !trusted && !a.lease.OnStranger():
+				trusted, doubt = true, time.After(suspect-suspectStranger)
+			default:
 				go func() { dead <- !a.lease.Responsive(ctx) }()
 			}
 		case a.wedged = <-dead:

@@ -149,6 +149,10 @@ func held(socket string) bool {
 	return err == nil && !free
 }
 
+// OnStranger reports that the lease is on a master that no holder of ours has
+// started, as far as one can tell; the user's own is one.
+func (l *Lease) OnStranger() bool { return l.stranger() }
+
 // stranger reports that whoever listens in the place of a master is none that
 // a holder of ours has started, as far as one can tell.
 func (l *Lease) stranger() bool {
