@@ -52,7 +52,7 @@ func TestStrangerThatOnlyGreets(t *testing.T) {
 // greet listens on a socket, and says the same to everybody.
 func greet(t *testing.T, socket string, words []byte) {
 	t.Helper()
-	l, err := net.Listen("unix", socket)
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: socket, Net: "unix"})
 	if err != nil {
 		t.Fatal(err)
 	}
