@@ -32,6 +32,8 @@ func TestGrep(t *testing.T) {
 	for _, repository := range []bool{true, false} {
 		eachHost(t, func(t *testing.T, h *host) {
 			h.project(t, repository)
+			// The usual programs, but for rg.
+			h.path = strings.Replace(h.path, usualPath, link(t, append(posix(), "git", "readlink", "sha256sum", "stat", "xargs")...), 1)
 			tool := "grep"
 			if repository && !h.lacks("git") {
 				tool = "git"
