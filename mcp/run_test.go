@@ -285,15 +285,16 @@ func TestServerEnds(t *testing.T) {
 	a := w.serve()
 	command := "trap '' TERM; sleep " + word + "; sleep " + word
 	call[runOut](a, "run_shell_command", args{"command": command, "background": true})
-	done := make(chan error, 1)
+	done := make(chan struct{})
 	go func() {
-		_, err := a.session.CallTool(t.Context(), &sdk.CallToolParams{Name: "run_shell_command", Arguments: args{"command": command}})
-		done <- err
+		defer close(done)
+		// It is answered, or the connection is gone.
+		_, _ = a.session.CallTool(t.Context(), &sdk.CallToolParams{Name: "run_shell_command", Arguments: args{"command": command}})
 	}()
 	eventually(t, "both run", func() bool { return len(living("sleep\x00"+word)) == 2 })
 	a.end()
 	<-a.done
-	_ = <-done // the call is answered, or the connection is gone
+	<-done
 	if left := living("sleep\x00" + word); len(left) != 0 {
 		t.Errorf("%q run although the server ended", left)
 	}

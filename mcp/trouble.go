@@ -32,6 +32,9 @@ func (s *server) trouble(err error) Trouble {
 		return Trouble{own.class, own.text, own.hint}
 	}
 	t := s.Explain(err)
+	if t.Class == "usage" || t.Class == "not_found" {
+		t.Hint = ""
+	}
 	var (
 		failed  *file.Error
 		edit    *file.EditError
