@@ -226,7 +226,7 @@ func (a *attempt) watch(ctx context.Context) (exit proc.Exit, lingering bool) {
 func (a *attempt) start(ctx context.Context, m marks) (timeout <-chan time.Time) {
 	a.started = time.Now()
 	close(a.begun)
-	a.lease.Began()
+	a.tell()
 	a.guard.Started(m.pid)
 	zerolog.Ctx(ctx).Debug().Int("pid", m.pid).Dur("took", a.started.Sub(a.began)).Msg("command started")
 	if a.canceled != nil {
@@ -241,7 +241,15 @@ func (a *attempt) start(ctx context.Context, m marks) (timeout <-chan time.Time)
 // guardian's report has its own limit.
 func (a *attempt) settle() {
 	if a.report == nil {
-		a.limit.Reset(drain)
+		a.limit.Reset(a.drain())
+	}
+}
+
+// tell passes on that the command started.
+func (a *attempt) tell() {
+	a.lease.Began()
+	if a.cmd.Began != nil {
+		a.cmd.Began()
 	}
 }
 
@@ -249,7 +257,7 @@ func (a *attempt) close() {
 	if a.started.IsZero() && a.seen().started {
 		// Start and end came at once, and the end was taken first.
 		a.started = time.Now()
-		a.lease.Began()
+		a.tell()
 	}
 	close(a.over)
 	for _, c := range a.closers {

@@ -32,8 +32,8 @@ type Command struct {
 	Script string
 	// Inline runs Script by a child of the supervisor's own shell, which saves
 	// the start of another. It is for scripts of ours, which define functions as
-	// they like. It is nothing for somebody else's: what it does not define may be
-	// the supervisor's.
+	// they like and end by themselves: what ends a command ends what the script
+	// has started, and not the shell that runs it.
 	Inline bool
 	// Dir is where: absolute, ~ or ~/…; empty means the remote home.
 	Dir string
@@ -57,6 +57,14 @@ type Command struct {
 	// Keep lets the command live on where its link is lost, or we are killed.
 	// What it writes from then on is kept on the host (KeptFile).
 	Keep bool
+	// Log, when it is above zero, keeps what the command writes on the host as
+	// well: each stream that is longer than so many bytes, in a file of its own
+	// (Receipt.StdoutLog), which is removed there after a week or later. Such a
+	// command has no terminal and no Keep.
+	Log int64
+	// Began, when set, is called once when the host says that the command
+	// started. It must not block.
+	Began func()
 
 	Stdout, Stderr io.Writer
 }
@@ -82,6 +90,8 @@ func (c Command) check() error {
 		return &CommandError{"there are both a command and a script to run"}
 	case c.Keep && c.TTY != nil:
 		return &CommandError{"a command with a terminal ends with its link"}
+	case c.Log > 0 && (c.Keep || c.TTY != nil):
+		return &CommandError{"what a command writes on a terminal, or is to keep without its link, has no log"}
 	case len(c.Argv) > 0 && c.Argv[0] == "":
 		return &CommandError{"the command's name is empty"}
 	}

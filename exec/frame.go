@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"encoding/hex"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"bivy/exec/frame"
@@ -91,15 +92,19 @@ func commandFrame(c Command, id identity, m mode) []byte {
 	if m == modeWatch {
 		b.WriteString(frame.Strip(lifeline) + "B_tree=" + sshcmd.Quote(frame.Tree()) + "\n")
 	}
-	keep, inline := "", ""
-	if c.Keep {
-		keep = "1"
+	how, keep, inline := "bivy_run", "", ""
+	switch {
+	case c.Keep:
+		how, keep = "bivy_keep", "1"
+	case c.Log > 0:
+		how = "bivy_log"
+		b.WriteString(frame.Strip(logScript) + "B_log=" + strconv.FormatInt(c.Log, 10) + "\n")
 	}
 	if c.Inline {
 		inline = "1"
 	}
-	fmt.Fprintf(&b, "B_nonce=%s B_run=%s B_mode=%s B_keep=%s B_inline=%s B_grace=%d B_dir=%s\n",
-		id.nonce, id.run, m, keep, inline, int(c.grace().Seconds()), sshcmd.Quote(c.Dir))
+	fmt.Fprintf(&b, "B_nonce=%s B_run=%s B_mode=%s B_how=%s B_keep=%s B_inline=%s B_grace=%d B_dir=%s\n",
+		id.nonce, id.run, m, how, keep, inline, int(c.grace().Seconds()), sshcmd.Quote(c.Dir))
 	b.WriteString("bivy_env() {\nexport BIVY_RUN=" + id.run + "\n")
 	for _, v := range c.Env {
 		fmt.Fprintf(&b, "export %s=%s\n", v.Name, sshcmd.Quote(v.Value))

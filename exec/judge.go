@@ -42,6 +42,7 @@ func (a *attempt) receipt(exit proc.Exit, lingering bool) (Receipt, error) {
 	r := Receipt{
 		Started: a.started, PID: m.pid, PGID: m.pgid, BootID: m.bootID, Run: a.id.run,
 		StdoutBytes: stdoutBytes, StderrBytes: stderrBytes,
+		StdoutLog: a.logged("out", m.logged[0]), StderrLog: a.logged("err", m.logged[1]),
 		Confirmed: m.exited && (a.lifeline() || !a.ordered || a.ended != nil), Lingering: lingering,
 	}
 	r.State, r.Class = outcome(e)
@@ -125,6 +126,9 @@ func merge(out, err marks) marks {
 	if !out.exited && err.exited {
 		out.exited, out.code, out.signal = true, err.code, err.signal
 		out.ended, out.left, out.complete = err.ended, err.left, err.complete
+	}
+	if out.logged == [2]int64{} {
+		out.logged = err.logged
 	}
 	return out
 }

@@ -33,6 +33,10 @@ type marks struct {
 	ended    bool
 	left     []mux.Survivor
 	complete bool
+
+	// logged is how much of stdout and of stderr the host has kept in files.
+	// It comes after the exit.
+	logged [2]int64
 }
 
 // maxLeft bounds what a host may say it could not end.
@@ -180,6 +184,8 @@ func (s *scanner) mark(text string) {
 		s.seen.ended, s.seen.complete = true, f[1] == "1"
 	case len(f) == 2 && f[0] == "exit" && s.seen.started && !s.seen.exited && num(1) < 256:
 		s.seen.exited, s.seen.code = true, num(1)
+	case len(f) == 3 && f[0] == "log" && s.seen.exited:
+		s.seen.logged = [...]int64{int64(num(1)), int64(num(2))}
 	}
 	seen := s.seen
 	s.mu.Unlock()

@@ -42,6 +42,10 @@ type Receipt struct {
 	// StdoutBytes and StderrBytes count the command's output.
 	StdoutBytes, StderrBytes int64
 
+	// StdoutLog and StderrLog are where the host has kept the streams of a
+	// command with Log.
+	StdoutLog, StderrLog Log
+
 	// Confirmed says, for a command that was ended by us, that the host
 	// reported its end.
 	Confirmed bool

@@ -5,7 +5,8 @@
 #
 # Set by the frame: B_nonce (makes our marks ours), B_dir (where to run),
 # B_grace (seconds between TERM and KILL), B_mode (watch: stdin is our
-# lifeline; user: stdin is the command's; tty: so is the terminal), and the
+# lifeline; user: stdin is the command's; tty: so is the terminal), B_how (the
+# function that runs the command: bivy_run, or one that does more), and the
 # function bivy_env, which exports the command's environment.
 
 # A signal to the group leaves us alive to tell what became of the command,
@@ -141,7 +142,7 @@ bivy_main() {
   # A host that was slow may get here when nobody is there any more, who could
   # end what starts now.
   bivy_mark "start $$ ${B_pgid:-0} ${B_boot:--}" || exit
-  if [ -n "$B_keep" ]; then bivy_keep "$@"; else bivy_run "$@"; fi
+  $B_how "$@"
 }
 
 # (Not on a terminal: there we must not be deaf to its hang-up, see bivy_main.)

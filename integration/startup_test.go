@@ -47,7 +47,7 @@ func TestStart(t *testing.T) {
 func released(t *testing.T) string {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "bivy")
-	if err := tool(t.Context(), "", "env", "CGO_ENABLED=0", "go", "build", "-trimpath", "-o", binary, "bivy/cmd/bivy"); err != nil {
+	if err := tool(t.Context(), "", "env", "CGO_ENABLED=0", "go", "build", "-trimpath", "-ldflags=-s -w", "-o", binary, "bivy/cmd/bivy"); err != nil {
 		t.Fatal(err)
 	}
 	info, err := os.Stat(binary)

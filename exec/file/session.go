@@ -40,11 +40,24 @@ func (l *Leased) Run(ctx context.Context, c Call) (Ending, error) {
 }
 
 // Lanes is a Runner for a process that lives long: small calls go through a pool
-// of lanes, others get sessions of their own. The pool is the caller's to close.
+// of lanes, others get sessions of their own.
 type Lanes struct {
 	Pool *lane.Pool
 	// Else runs what a lane does not.
 	Else Runner
+}
+
+// InLanes makes a Runner with lanes on a target, to be closed, or to end with
+// ctx.
+func InLanes(ctx context.Context, masters *mux.Masters, target mux.Target) *Lanes {
+	session := &Session{Masters: masters, Target: target}
+	return &Lanes{Pool: lane.New(ctx, session.Host(), lane.Over(masters, target)), Else: session}
+}
+
+// Close ends the lanes, and what runs in them.
+func (l *Lanes) Close() error {
+	l.Pool.Close()
+	return nil
 }
 
 // Host is that of Else.
@@ -66,7 +79,7 @@ const maxWords = 8 << 10
 
 func run(c Call, start func(exec.Command) (exec.Receipt, error)) (Ending, error) {
 	words := &proc.Tail{Limit: maxWords}
-	cmd := exec.Command{Script: Text(c), Inline: true, Stdout: c.Stdout, Stderr: words}
+	cmd := exec.Command{Script: Text(c), Inline: !c.Long, Stdout: c.Stdout, Stderr: words}
 	if !c.Long {
 		// Nothing on the host has to watch the link then.
 		cmd.Stdin = bytes.NewReader(c.Stdin)

@@ -76,9 +76,9 @@ E
 }
 
 # B_own: the supervisor and its helpers, which end by themselves: subshells,
-# told by their command line, and what carries the output of a command that may
-# outlive its link (B_pumps). The command itself is never among them: it is
-# another program, or will be in a moment.
+# told by their command line, what carries the output of a command that may
+# outlive its link (B_pumps), and what keeps output in a file (tee). The command
+# itself is never among them: it is another program, or will be in a moment.
 bivy_own() {
   B_own=" $B_top " B_pumps=
   B_more=$B_line0
@@ -94,6 +94,7 @@ bivy_own() {
       case $B_args in
         "$B_line0") ;;
         cat*-uuuu*-*) B_pumps="$B_pumps$B_pid " ;;
+        tee*-iiii*) ;;
         *) continue ;;
       esac
       B_own="$B_own$B_pid " B_more=1

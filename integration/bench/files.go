@@ -14,7 +14,6 @@ import (
 	"github.com/pkg/sftp"
 
 	"bivy/exec/file"
-	"bivy/exec/lane"
 	"bivy/exec/mux"
 	"bivy/exec/proc"
 	"bivy/integration/link"
@@ -86,8 +85,8 @@ func (b *bench) files(ctx context.Context, name string) (*file.FS, func(), error
 		return nil, nil, err
 	}
 	target := mux.Target{Host: sshcmd.Host(name), User: sshcmd.User{ConfigFile: b.server.ConfigFile}}
-	pool := lane.New(ctx, name, lane.Over(masters, target))
-	return &file.FS{Runner: &file.Lanes{Pool: pool, Else: &file.Session{Masters: masters, Target: target}}}, pool.Close, nil
+	lanes := file.InLanes(ctx, masters, target)
+	return &file.FS{Runner: lanes}, lanes.Pool.Close, nil
 }
 
 // inLane reads, writes and looks at a file of 1 KiB.
