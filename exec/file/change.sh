@@ -28,7 +28,7 @@ bivy_mkdir() {
 # OVERWRITE: 1 to replace a file that is there; FROM; TO.
 bivy_mv() {
   bivy_begin "$1" "$2" "$3"
-  F_over=$4
+  F_over=$4 F_dear=
   bivy_path "$5" && bivy_enter || bivy_fail
   bivy_guard
   [ -e "$F_name" ] || [ -L "$F_name" ] || {
@@ -64,6 +64,7 @@ bivy_mv() {
 # Whether both are on one file system, where a rename is one step. Who cannot
 # tell says yes.
 bivy_same_disk() {
+  [ "$PWD/" != "${F_from%/*}/" ] || return 0
   F_disks=$(stat -c %d "${F_from%/*}/" . 2>/dev/null) || F_disks=$(stat -f %d "${F_from%/*}/" . 2>/dev/null) || return 0
   [ "${F_disks%%"$F_nl"*}" = "${F_disks#*"$F_nl"}" ]
 }
@@ -87,7 +88,7 @@ bivy_carry() {
 # and a link is removed itself.
 bivy_rm() {
   bivy_begin "$1" "$2" "$3"
-  F_deep=$4 F_missing=$5 F_below=$6
+  F_deep=$4 F_missing=$5 F_below=$6 F_dear=
   shift 6
   bivy_host
   [ "$F_below" != 1 ] || { cd -P -- "$F_root" 2>/dev/null && F_top=${PWD%/}; } || F_below=
@@ -132,13 +133,16 @@ bivy_noticed() {
 }
 
 # Refuses what nobody means to lose: the root of all, the home directory, the
-# root, and what they lie in. A link to one of them is only a link.
+# root, and what they lie in. A link to one of them is only a link. Where these
+# two are is asked once, since it takes a process each.
 bivy_guard() {
   [ "$F_name" != . ] || bivy_fail protected /
   [ ! -L "$F_name" ] || return 0
+  if [ -z "$F_dear" ]; then
+    F_dear=$(cd -P -- "$HOME" 2>/dev/null && pwd -P && echo .) && F_dear=${F_dear%??}/ || F_dear=/
+    F_near=$(cd -P -- "$F_root" 2>/dev/null && pwd -P && echo .) && F_near=${F_near%??}/ || F_near=/
+  fi
   F_whole=${PWD%/}/${F_name#./}
-  for F_dear in "$HOME" "$F_root"; do
-    F_dear=$(cd -P -- "$F_dear" 2>/dev/null && pwd -P && echo .) || continue
-    case ${F_dear%??}/ in "$F_whole"/*) bivy_fail protected "$F_path" ;; esac
-  done
+  case $F_dear in "$F_whole"/*) bivy_fail protected "$F_path" ;; esac
+  case $F_near in "$F_whole"/*) bivy_fail protected "$F_path" ;; esac
 }
