@@ -93,6 +93,8 @@ func fileHint(e *file.Error) string {
 		return "remove it first, or take another name"
 	case e.Kind == file.Protected:
 		return "no flag overrides this; a workspace is removed with: bivy rm WS"
+	case e.Kind == file.Outside && e.Op == "rm":
+		return "a link leads out of the workspace; if that is meant, give the absolute path"
 	case e.Kind == file.Busy:
 		return "try again when the other write is done"
 	}

@@ -81,7 +81,8 @@ type FsRmCmd struct {
 func (*FsRmCmd) Help() string {
 	return `Where one cannot be removed, for what is seen before, none is. The workspace itself,
 the home directory and what holds one of them are refused (83). A link is removed,
-and never what it leads to.
+and never what it leads to; what lies behind a link that leads out of the workspace
+is removed only by a path that shows it, absolute or with "..".
 
   bivy fs rm -r fix-1:build fix-1:dist`
 }
@@ -105,7 +106,7 @@ func (c *FsRmCmd) Run(ctx context.Context, app *App) error {
 		}
 		out.Files = append(out.Files, named(p))
 	}
-	out.Removed, err = files.Remove(ctx, paths, file.RemoveOptions{Recursive: c.Recursive})
+	out.Removed, err = files.Remove(ctx, paths, file.RemoveOptions{Recursive: c.Recursive, Below: c.Host == ""})
 	if err != nil {
 		return err
 	}

@@ -1,15 +1,11 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"strings"
-	"unicode/utf8"
 
 	"bivy/exec/file"
 	"bivy/internal/humane"
@@ -34,9 +30,6 @@ that is not there, or not only once, is refused (84). A unified diff is printed.
   bivy fs edit fix-1:main.go --old 'n := 3' --new 'n := 5'
   bivy fs edit fix-1:main.go --edits - <edits.json`
 }
-
-// maxEdits is how much --edits takes, in bytes.
-const maxEdits = 64 << 20
 
 type editFields struct {
 	Format int `json:"format"`
@@ -125,53 +118,26 @@ func (c *FsEditCmd) changes(ctx context.Context, ui *UI) ([]file.Replacement, er
 	if c.Edits == "" {
 		return []file.Replacement{{Old: *c.Old, New: *c.New, All: c.All}}, nil
 	}
-	var data []byte
-	var err error
 	if c.Edits == "-" {
-		data, err = readInput(ctx, ui, maxEdits)
-	} else if data, err = os.ReadFile(c.Edits); err != nil {
-		err = fmt.Errorf("read --edits: %w", err)
+		tellTyping(ui, "the edits")
 	}
-	if err != nil {
-		return nil, err
+	data, err := readWhole(ctx, func() (io.ReadCloser, error) {
+		if c.Edits == "-" {
+			return io.NopCloser(ui.In), nil
+		}
+		return os.Open(c.Edits)
+	}, maxEdits)
+	switch {
+	case errors.Is(err, errTooMuch):
+		return nil, usagef("--edits has more than %d bytes, which is the most that is taken", maxEdits)
+	case err != nil:
+		return nil, fmt.Errorf("read --edits: %w", err)
 	}
 	changes, err := parseEdits(data)
 	for i := range changes {
 		changes[i].All = changes[i].All || c.All
 	}
 	return changes, err
-}
-
-// parseEdits reads a list of replacements. Unknown names are refused, since a
-// mistyped one must not change what is done.
-func parseEdits(data []byte) ([]file.Replacement, error) {
-	if !utf8.Valid(data) {
-		return nil, usagef("--edits is not UTF-8; texts that are not go with --old and --new")
-	}
-	var list []struct {
-		Old *string `json:"old"`
-		New *string `json:"new"`
-		All bool    `json:"all"`
-	}
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&list); err != nil {
-		return nil, usagef("--edits is no JSON list of {\"old\":…,\"new\":…}: %s", strings.TrimPrefix(err.Error(), "json: "))
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, usagef("--edits goes on behind its list")
-	}
-	changes := make([]file.Replacement, 0, len(list))
-	for i, e := range list {
-		if e.Old == nil || e.New == nil {
-			return nil, usagef("--edits: change %d has no \"old\" or no \"new\"", i+1)
-		}
-		changes = append(changes, file.Replacement{Old: *e.Old, New: *e.New, All: e.All})
-	}
-	if len(changes) == 0 {
-		return nil, usagef("--edits is an empty list")
-	}
-	return changes, nil
 }
 
 func editJSON(path string, e file.Edited) editFields {

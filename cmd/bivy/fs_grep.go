@@ -50,8 +50,13 @@ type grepLine struct {
 
 // Run prints the lines.
 func (c *FsGrepCmd) Run(ctx context.Context, app *App) error {
-	if c.Context < 0 || c.Max < 0 {
+	switch {
+	case c.Context < 0 || c.Max < 0:
 		return usagef("-C and --max are numbers of lines")
+	case c.Pattern == "":
+		return usagef("the pattern is empty; \"^\" matches every line")
+	case strings.Contains(c.Pattern, "\n"):
+		return usagef("the pattern has a line break; lines are searched one by one")
 	}
 	files, paths, err := c.open(app, c.Path)
 	if err != nil {

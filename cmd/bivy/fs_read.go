@@ -24,15 +24,16 @@ type FsReadCmd struct {
 func (*FsReadCmd) Help() string {
 	return `To a pipe or a file go the bytes as they are; to a terminal what is safe there.
 What --max leaves out is said on stderr. Without it a whole file has no limit, a
-part may have 64 MiB; --json takes 1 MiB unless --max says more, and its
+part may have 8 MiB; --json takes 1 MiB unless --max says more, and its
 "omitted" tells.
 
   bivy fs read fix-1:app.log --tail 50
   bivy fs read --host gpu1 /etc/os-release`
 }
 
-// maxPart is how much a part may have in bytes where --max says nothing.
-const maxPart = 64 << 20
+// maxPart is how much a part may have in bytes where --max says nothing: it is
+// held in memory, more than once.
+const maxPart = 8 << 20
 
 type readFields struct {
 	Format int `json:"format"`
@@ -132,7 +133,8 @@ func (c *FsReadCmd) options() (o file.ReadOptions, err error) {
 	if c.Tail != 0 {
 		kinds++
 	}
-	o.Tail, o.Max = c.Tail, c.Max
+	// busybox counts no further, and says so where nobody listens.
+	o.Tail, o.Max = min(c.Tail, math.MaxInt32), c.Max
 	switch {
 	case kinds > 1:
 		return o, usagef("give one of --lines, --bytes and --tail")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -122,31 +123,54 @@ func modeFlag(text string) (*fs.FileMode, error) {
 	return &mode, nil
 }
 
-// readInput reads stdin to its end, or until the context ends. A read cannot be
-// called off: the goroutine then ends with the process, which is about to.
+// readInput reads stdin to its end.
 func readInput(ctx context.Context, ui *UI, limit int64) ([]byte, error) {
-	if isTerminal(ui.In) {
-		ui.Note("bivy: type the content; ^D at the beginning of a line ends it")
+	tellTyping(ui, "the content")
+	data, err := readWhole(ctx, func() (io.ReadCloser, error) { return io.NopCloser(ui.In), nil }, limit)
+	switch {
+	case errors.Is(err, errTooMuch):
+		return nil, fmt.Errorf("stdin has more than %d bytes, which is the most that is taken", limit)
+	case err != nil && ctx.Err() == nil:
+		return nil, fmt.Errorf("read stdin: %w", err)
 	}
+	return data, err
+}
+
+// tellTyping says to a person that something is waited for.
+func tellTyping(ui *UI, what string) {
+	if isTerminal(ui.In) {
+		ui.Note("bivy: type %s; ^D at the beginning of a line ends it", what)
+	}
+}
+
+var errTooMuch = errors.New("it is too much")
+
+// readWhole reads to the end what is opened, or until the context ends. Neither
+// can be called off, and to open a FIFO may take as long as to read it: the
+// goroutine then ends with the process, which is about to.
+func readWhole(ctx context.Context, open func() (io.ReadCloser, error), limit int64) ([]byte, error) {
 	type input struct {
 		data []byte
 		err  error
 	}
 	done := make(chan input, 1)
 	go func() {
-		data, err := io.ReadAll(io.LimitReader(ui.In, limit+1))
+		in, err := open()
+		if err != nil {
+			done <- input{nil, err}
+			return
+		}
+		data, err := io.ReadAll(io.LimitReader(in, limit+1))
+		_ = in.Close() // it was only read
 		done <- input{data, err}
 	}()
 	select {
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	case in := <-done:
-		switch {
-		case in.err != nil:
-			return nil, fmt.Errorf("read stdin: %w", in.err)
-		case int64(len(in.data)) > limit:
-			return nil, fmt.Errorf("stdin has more than %d bytes, which is the most that is taken", limit)
+		if in.err == nil && int64(len(in.data)) > limit {
+			return nil, errTooMuch
 		}
-		return in.data, nil
+		return in.data, in.err
 	}
 }

@@ -38,6 +38,7 @@ type MoveOptions struct {
 
 // Move renames a file, a directory or a link itself. To is the new name also
 // where it is a directory, which is then an error: nothing is moved into it.
+// Onto or into itself nothing is moved either, which is Invalid.
 // Without Overwrite, what appears at To at the very moment may be replaced.
 // From one file system to another it is a copy and a removal.
 func (f *FS) Move(ctx context.Context, from, to string, o MoveOptions) error {
@@ -54,6 +55,9 @@ type RemoveOptions struct {
 	Recursive bool
 	// MissingOK is content where a path is not there.
 	MissingOK bool
+	// Below refuses, as Outside, a path that leads out of Root by a symbolic
+	// link alone: one that is relative and has no "..".
+	Below bool
 }
 
 // Remove removes files, links (never what they lead to) and directories. All
@@ -72,7 +76,7 @@ func (f *FS) Remove(ctx context.Context, paths []string, o RemoveOptions) (remov
 			return 0, &Error{Host: f.Runner.Host(), Op: "rm", Path: p, Kind: Invalid}
 		}
 	}
-	known, err := f.change(ctx, "rm", append([]string{flag(o.Recursive), flag(o.MissingOK)}, paths...), paths[0])
+	known, err := f.change(ctx, "rm", append([]string{flag(o.Recursive), flag(o.MissingOK), flag(o.Below)}, paths...), paths[0])
 	if err != nil {
 		return 0, err
 	}

@@ -82,7 +82,11 @@ func (e *Error) Error() string {
 	if words == "" {
 		words = string(e.Kind)
 	}
-	msg := fmt.Sprintf("cannot %s %s on %s: %s", opWords(e.Op), show(e.Path), e.Host, words)
+	op := opWords(e.Op)
+	if e.Op == "mv" && e.Kind == Exists {
+		op = "rename anything to" // Path is the new name
+	}
+	msg := fmt.Sprintf("cannot %s %s on %s: %s", op, show(e.Path), e.Host, words)
 	if e.Line != "" {
 		msg += " (" + e.Line + ")"
 	}
@@ -190,7 +194,9 @@ func (f *FS) trouble(op, path string, known facts, end Ending) error {
 	case "gone":
 		kind = NotFound
 	case "into_itself":
-		kind = Invalid
+		return &Error{Host: host, Op: op, Path: path, Kind: Invalid, Line: "it would lie in itself"}
+	case "onto_itself":
+		return &Error{Host: host, Op: op, Path: path, Kind: Invalid, Line: "both names are of the same"}
 	}
 	e := &Error{Host: host, Op: op, Path: path, Kind: kind}
 	if _, ok := kindWords[kind]; !ok {

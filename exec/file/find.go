@@ -18,8 +18,13 @@ var (
 	gitScript string
 )
 
-// maxFound bounds the names that a host may send, in bytes.
-const maxFound = 16 << 20
+const (
+	// maxFound bounds the names that a host may send, in bytes.
+	maxFound = 16 << 20
+	// maxPatterns is how many patterns the braces of a glob may stand for: it may
+	// take as many steps to see that one name does not match.
+	maxPatterns = 256
+)
 
 // FindOptions choose how files are found.
 type FindOptions struct {
@@ -41,6 +46,25 @@ type Found struct {
 	Git bool
 }
 
+// fitGlob refuses what is no glob, what no path can match, and what would take
+// for ever to match.
+func fitGlob(glob string) (why string, ok bool) {
+	switch {
+	case glob == "":
+		return "it is empty", false
+	case !doublestar.ValidatePattern(glob) || strings.IndexByte(glob, 0) >= 0:
+		return "", false
+	case expandBraces(glob, maxPatterns) == nil:
+		return "its braces stand for too many patterns", false
+	}
+	for part := range strings.SplitSeq(glob, "/") {
+		if part == "" || part == "." || part == ".." {
+			return `it is for paths below the directory, in which no part is empty, "." or ".."`, false
+		}
+	}
+	return "", true
+}
+
 // Find finds what is no directory below a directory, by a glob for the path
 // from there: * and ? match no slash, ** in place of a part of the path is any
 // number of parts, [a-z] and {a,b} as usual. In a git worktree, what git
@@ -52,8 +76,8 @@ func (f *FS) Find(ctx context.Context, path, glob string, o FindOptions) (Found,
 		most = DefaultMaxEntries
 	}
 	glob = strings.TrimPrefix(glob, "./")
-	if !doublestar.ValidatePattern(glob) || glob == "" || strings.IndexByte(glob, 0) >= 0 {
-		return Found{}, &Error{Host: f.Runner.Host(), Op: "find", Path: glob, Kind: BadPattern}
+	if why, ok := fitGlob(glob); !ok {
+		return Found{}, &Error{Host: f.Runner.Host(), Op: "find", Path: glob, Kind: BadPattern, Line: why}
 	}
 	patterns := coarse(glob)
 	specs := pathspecs(patterns)

@@ -90,8 +90,10 @@ func TestFind(t *testing.T) {
 			if err != nil || !slices.Equal(got.Paths, []string{"b/c.go", "link.go"}) || !got.Truncated {
 				t.Errorf("the first two: %+v, %v", got, err)
 			}
-			_, err = f.Find(t.Context(), ".", "[", FindOptions{})
-			wantKind(t, err, BadPattern)
+			for _, glob := range []string{"[", "", "/", "/main.go", "main.go/", "a//b", "../x", "a/../x", "a/./x", ".", "..", strings.Repeat("{a,aa}", 30)} {
+				_, err = f.Find(t.Context(), ".", glob, FindOptions{})
+				wantKind(t, err, BadPattern)
+			}
 			_, err = f.Find(t.Context(), "none", "*", FindOptions{})
 			wantKind(t, err, NotFound)
 		})

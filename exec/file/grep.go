@@ -113,7 +113,7 @@ func (f *FS) Grep(ctx context.Context, path, pattern string, o GrepOptions) (Mat
 // parseMatches reads what rg, git or grep print. What is no line of theirs is
 // left out.
 func parseMatches(tool, text string, cut bool, o GrepOptions) Matches {
-	m := Matches{Tool: tool}
+	m := Matches{Tool: tool, Truncated: cut}
 	for text != "" {
 		if rest, ok := strings.CutPrefix(text, "--\n"); ok && o.Context > 0 {
 			text = rest
@@ -121,8 +121,11 @@ func parseMatches(tool, text string, cut bool, o GrepOptions) Matches {
 		}
 		line, rest, err := parseLine(tool, text)
 		if errors.Is(err, errPartial) && cut {
-			m.Truncated = true
-			break
+			if line.Number == 0 || line.Context || m.Count == o.Max {
+				break
+			}
+			// A line may be longer than all that is taken.
+			line.Cut, err = true, nil
 		}
 		text = rest
 		if err != nil {
@@ -154,7 +157,7 @@ var (
 )
 
 // parseLine reads one line: NAME NUL NUMBER, a sign, the text. It returns what
-// follows it also with an error.
+// follows it also with an error, and with errPartial what there is of the line.
 func parseLine(tool, text string) (l Line, rest string, err error) {
 	name, behind, ok := strings.Cut(text, "\x00")
 	if tool != "git" && ok && !strings.HasPrefix(name, "./") {
@@ -163,13 +166,16 @@ func parseLine(tool, text string) (l Line, rest string, err error) {
 		return l, rest, errNoLine
 	}
 	body, rest, whole := strings.Cut(behind, "\n")
-	if !ok || !whole {
+	if !ok {
 		return l, "", errPartial
+	}
+	if !whole {
+		err = errPartial
 	}
 	digits := len(body) - len(strings.TrimLeft(body, "0123456789"))
 	n, isNumber := number(body[:digits])
 	if !isNumber || n < 1 || digits == len(body) {
-		return l, rest, errNoLine
+		return l, rest, cmp.Or(err, errNoLine)
 	}
 	l = Line{Path: strings.Clone(strings.TrimPrefix(name, "./")), Number: n, Text: body[digits+1:]}
 	switch body[digits] {
@@ -179,9 +185,9 @@ func parseLine(tool, text string) (l Line, rest string, err error) {
 	case 0:
 		l.Context = !cutColumn(&l.Text)
 	default:
-		return l, rest, errNoLine
+		return Line{}, rest, errNoLine
 	}
-	return l, rest, nil
+	return l, rest, err
 }
 
 // cutColumn takes the column off the text of a match, which only those have.

@@ -122,6 +122,23 @@ func grep(t *testing.T, h *host, tool string, repository bool) {
 	wantKind(t, err, NotFound)
 }
 
+// A line that is longer than all that is taken is a match whose end is left out.
+func TestGrepOfAnEndlessLine(t *testing.T) {
+	eachHost(t, func(t *testing.T, h *host) {
+		h.put(t, "a/long", strings.Repeat("x", maxGrep+1000)+"\n")
+		for _, path := range []string{"a", "a/long"} {
+			m, err := h.fs().Grep(t.Context(), path, "xx", GrepOptions{Context: 1})
+			if err != nil || m.Count != 1 || len(m.Lines) != 1 {
+				t.Fatalf("%s: %d lines, %v, %v", path, m.Count, m.Truncated, err)
+			}
+			l := m.Lines[0]
+			if l.Number != 1 || l.Text != strings.Repeat("x", DefaultMaxLine) || !l.Cut || l.Context || m.Truncated != (m.Tool != "rg") {
+				t.Errorf("%s: %s, truncated %v: %+v", path, m.Tool, m.Truncated, l)
+			}
+		}
+	})
+}
+
 func FuzzMatches(f *testing.F) {
 	f.Add("./a\x001:x\n--\n./b\x002-y\n", "rg", false)
 	f.Add("a\x001\x005\x00x\nb\x002\x00y\n", "git", true)

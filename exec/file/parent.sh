@@ -65,13 +65,14 @@ bivy_gone() {
   ! kill -0 "$F_pid" 2>/dev/null && [ ! -d "/proc/$F_pid" ]
 }
 
-# Removes what a write left here that was killed. What another host left, which
-# shares this directory, goes after two days.
+# Removes what an operation left here that was killed. What another host left,
+# which shares this directory, goes after two days. A directory must be our own:
+# in that of somebody else a link may appear while it is emptied.
 bivy_sweep() {
   for F_old in ./.bivy-tmp-*; do
-    [ -f "$F_old" ] || continue
+    [ -f "$F_old" ] || { [ -d "$F_old" ] && [ ! -L "$F_old" ] && [ -O "$F_old" ]; } || continue
     if bivy_gone "${F_old#./.bivy-tmp-}" || [ -n "$(find "$F_old" -prune -mtime +1 2>/dev/null)" ]; then
-      rm -f "$F_old"
+      rm -rf "$F_old"
     fi
   done
   [ ! -e ./.bivy-lock ] || bivy_unlock_dead
