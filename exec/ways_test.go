@@ -105,7 +105,8 @@ func TestFallsBackToSSH(t *testing.T) {
 		t.Run("way "+way, func(t *testing.T) {
 			t.Setenv(wayVar, way)
 			calls := logSSH(t)
-			w := newWorld(t, sshdtest.Options{})
+			// A spare would leave the first connection to the second command.
+			w := newWorld(t, sshdtest.Options{}, func(c *mux.Config) { c.Spare = false })
 			lease, err := w.masters.Lease(t.Context(), w.target)
 			if err != nil {
 				t.Fatal(err)
