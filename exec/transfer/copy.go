@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -59,7 +60,7 @@ func (p *Place) scp(ctx context.Context, local []string, far string, back bool) 
 	}
 	words := &proc.Tail{Limit: maxWords}
 	exit, err := runBound(ctx, proc.Spec{
-		Args: c.Args(), Env: append(lease.Masters().Env(), "LC_ALL=C"), Stderr: words, Isolation: proc.Session, EndWithParent: true,
+		Args: c.Args(), Env: slices.Concat(lease.Masters().Env(), []string{"LC_ALL=C"}), Stderr: words, Isolation: proc.Session, EndWithParent: true,
 	})
 	var missing *proc.NotFoundError
 	switch {

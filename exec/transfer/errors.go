@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"bivy/exec"
+	"bivy/internal/termsafe"
 )
 
 // CutError says that the link was lost in the middle, and that nothing was
@@ -15,7 +16,17 @@ type CutError struct {
 }
 
 func (e *CutError) Error() string {
-	return fmt.Sprintf("the link to %s was lost on the way; nothing was changed", e.Host)
+	what := "the link to " + e.Host + " was lost"
+	var lost *exec.LostError
+	if errors.As(e.Err, &lost) {
+		if lost.MasterAlive {
+			what = "the session on " + e.Host + " was cut off"
+		}
+		if line := termsafe.LastLine(lost.Words); line != "" {
+			return what + " on the way; nothing was changed; ssh said: " + termsafe.Line(line, 300)
+		}
+	}
+	return what + " on the way; nothing was changed"
 }
 
 // Unwrap returns what is known of the loss.

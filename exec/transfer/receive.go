@@ -75,8 +75,11 @@ func (r *receiving) bySCP(ctx context.Context, s *stage, far string) (sum *sums,
 		}
 		return nil, "", unusable
 	}
-	if err != nil || !asked {
-		return sum, "", err
+	switch {
+	case err != nil:
+		return nil, "", err
+	case sum.n == 0:
+		return nil, "", &unusableError{"scp has brought nothing"}
 	}
 	known, err := r.dialog.wait(ctx, "sum")
 	return sum, known["sum"], err

@@ -46,7 +46,11 @@ bivy_untar() {
   else
     bivy_unchunk | bivy_extract >&2
   fi
-  [ -e "$F_tmp/arrived" ] && [ -e "$F_tmp/extracted" ] || bivy_fail failed "$F_path"
+  if [ ! -e "$F_tmp/arrived" ] || [ ! -e "$F_tmp/extracted" ]; then
+    # tar does not always say that there is no space.
+    dd if=/dev/zero bs=65536 count=1 of="$F_tmp/room" 2>/dev/null || bivy_fail no_space "$F_path"
+    bivy_fail failed "$F_path"
+  fi
   bivy_say is=sum "sum=$F_sums"
 }
 
