@@ -21,20 +21,28 @@ const maxSkipped = 20
 
 // transfer finds the place that put and get work at, and the path there.
 func (p FilePlace) transfer(app *App, arg string) (*transfer.Place, string, error) {
-	files, paths, err := p.open(app, arg)
+	if p.Host == "" && p.Dir != "" {
+		return nil, "", usagef("--dir goes with --host; a path in a workspace is relative to its directory")
+	}
+	ws, paths, err := p.split([]string{arg})
 	if err != nil {
 		return nil, "", err
 	}
-	session, ok := files.Runner.(*file.Session)
-	if !ok {
-		return nil, "", errors.New("the files of this place are not behind a session")
-	}
-	place := &transfer.Place{Masters: session.Masters, Target: session.Target, Root: files.Root}
-	if place.SCP, err = scpProgram(); err != nil {
+	scp, err := scpProgram()
+	if err != nil {
 		return nil, "", err
 	}
+	at, err := app.resolve(Place{WS: ws, Host: p.Host, Dir: p.Dir})
+	if err != nil {
+		return nil, "", err
+	}
+	masters, err := app.Masters()
+	if err != nil {
+		return nil, "", err
+	}
+	place := &transfer.Place{Masters: masters, Target: at.target, Root: at.dir, SCP: scp}
 	// scp takes the program that it starts as one word.
-	if words := place.Masters.Program(); len(words) == 1 && words[0] != "ssh" {
+	if words := masters.Program(); len(words) == 1 && words[0] != "ssh" {
 		place.SSH = words[0]
 	}
 	return place, paths[0], nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"time"
@@ -21,6 +22,10 @@ import (
 // have one, and so have others who wait for theirs; nobody would ever get one if
 // all had the patience. It is also less than what makes mux log in again.
 const secondSession = 800 * time.Millisecond
+
+// plainPath is a path that no shell and no pattern takes for anything else; the
+// host says what it is.
+var plainPath = regexp.MustCompile(`^/[A-Za-z0-9_@%+:,./-]+$`)
 
 // unusableError says why scp could not carry a file. Another way is taken.
 type unusableError struct{ why string }
@@ -41,7 +46,7 @@ func (p *Place) scp(ctx context.Context, local []string, far string, back bool) 
 	switch {
 	case len(p.SCP) == 0:
 		return &unusableError{"there is no scp"}
-	case far == "":
+	case !plainPath.MatchString(far):
 		return &unusableError{"its path there is none that every scp takes"}
 	}
 	path, err := filepath.Abs(local[0])
@@ -110,5 +115,5 @@ func runBound(ctx context.Context, s proc.Spec) (proc.Exit, error) {
 
 // tellWay says with -v that a file goes another way than by scp.
 func tellWay(ctx context.Context, why error) {
-	zerolog.Ctx(ctx).Info().Msgf("scp cannot be used: %v; sending it as a stream", why)
+	zerolog.Ctx(ctx).Info().Msgf("scp cannot be used: %v; it goes as a stream", why)
 }

@@ -134,7 +134,7 @@ func sumGrowing(ctx context.Context, f *os.File, s *sums, over <-chan struct{}, 
 			progress(at)
 		}
 		switch {
-		case err != nil && err != io.EOF: //nolint:errorlint // ReadAt promises it bare
+		case err != nil && err != io.EOF:
 			return fmt.Errorf("read it again: %w", err)
 		case ctx.Err() != nil:
 			return context.Cause(ctx)

@@ -96,7 +96,9 @@ type TargetError struct {
 	Err     error
 }
 
-func (e *TargetError) Error() string { return fmt.Sprintf("cannot write %s: %s", quoted(e.Path), e.Why) }
+func (e *TargetError) Error() string {
+	return fmt.Sprintf("cannot write %s: %s", quoted(e.Path), e.Why)
+}
 
 // Unwrap returns the system's error or nil.
 func (e *TargetError) Unwrap() error { return e.Err }

@@ -3,6 +3,7 @@ package transfer
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"io/fs"
@@ -186,12 +187,12 @@ func sumOf(content string) string {
 
 // noise is a content of n bytes that is not the same twice.
 func noise(n int) string {
-	r := rand.New(rand.NewPCG(1, uint64(n))) //nolint:gosec // it hides nothing
-	b := make([]byte, n)
-	for i := range b {
-		b[i] = byte(r.Uint32())
+	r := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // it hides nothing
+	b := make([]byte, 0, n+8)
+	for len(b) < n {
+		b = binary.LittleEndian.AppendUint64(b, r.Uint64())
 	}
-	return string(b)
+	return string(b[:n])
 }
 
 // oddNames are names that a shell, scp or tar could take for something else.

@@ -233,6 +233,9 @@ func (r *receiving) install(s *stage, to target) error {
 	if to.old != nil {
 		mode = to.old.Mode().Perm() // a new content does not inherit what setuid lent the old
 	}
+	if !s.there() {
+		return &TargetError{Path: s.path(), Why: "somebody has replaced what was staged there"}
+	}
 	err := s.file.Chmod(mode)
 	if err == nil {
 		err = s.file.Sync()

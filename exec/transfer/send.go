@@ -15,14 +15,8 @@ import (
 	"bivy/exec/mux"
 )
 
-const (
-	// chunkBlock is that of the host's dd, and chunk how much one of them reads,
-	// in bytes.
-	chunkBlock = 64 << 10
-	chunk      = 8 << 20
-	// sizePoll is how often the host is asked how much has arrived.
-	sizePoll = 500 * time.Millisecond
-)
+// sizePoll is how often the host is asked how much has arrived.
+const sizePoll = 500 * time.Millisecond
 
 // sending is one Put.
 type sending struct {
@@ -97,7 +91,8 @@ func (s *sending) bySCP(ctx context.Context, f *os.File, known facts, size int64
 	if failed != nil && !errors.As(failed, &unusable) {
 		return "", failed
 	}
-	n, err := s.arrived(ctx)
+	watched := known["watched"] == "1"
+	n, err := s.arrived(ctx, failed == nil && !watched)
 	switch {
 	case err != nil:
 		return "", err
@@ -112,19 +107,20 @@ func (s *sending) bySCP(ctx context.Context, f *os.File, known facts, size int64
 		return "", unusable
 	case n == 0 && size > 0:
 		return "", &unusableError{"what scp has sent is nowhere to be seen"}
-	case n != size:
+	case n != size && watched:
 		return "", nil // it is a file that changes, or the check finds out
-	case known["watched"] != "1":
-		return "", nil
 	}
 	said, err := s.dialog.wait(ctx, "sum")
 	return said["sum"], err
 }
 
-// arrived asks the host how much is there.
-func (s *sending) arrived(ctx context.Context) (int64, error) {
+// arrived asks the host how much is there, and perhaps for its sum as well.
+func (s *sending) arrived(ctx context.Context, sum bool) (int64, error) {
 	s.asked++
 	s.dialog.say("size %d", s.asked)
+	if sum {
+		s.dialog.say("sum")
+	}
 	for {
 		known, err := s.dialog.wait(ctx, "size")
 		if err != nil {
@@ -156,7 +152,7 @@ func (s *sending) follow(ctx context.Context, arrived <-chan struct{}, size int6
 			return s.dialog.failure(ctx)
 		case <-tick.C:
 		}
-		n, err := s.arrived(ctx)
+		n, err := s.arrived(ctx, false)
 		switch {
 		case ctx.Err() != nil:
 			return nil
@@ -213,60 +209,6 @@ func (s *sending) feed(ctx context.Context, answer string, write func(*chunks) e
 		return failed // it is the reason for what the host says
 	}
 	return err
-}
-
-// pipeError is about the way to the host, which the host's end explains better.
-type pipeError struct{ err error }
-
-func (e *pipeError) Error() string { return e.err.Error() }
-
-// chunks are what bivy_chunks takes: each Write is one, in whole blocks and a
-// rest.
-type chunks struct {
-	w        io.Writer
-	progress func(int64)
-	n        int64
-}
-
-func (c *chunks) Write(p []byte) (int, error) {
-	whole := len(p) / chunkBlock * chunkBlock
-	if whole > 0 {
-		if err := c.one(p[:whole], chunkBlock, whole/chunkBlock); err != nil {
-			return 0, err
-		}
-	}
-	if whole < len(p) {
-		if err := c.one(p[whole:], len(p)-whole, 1); err != nil {
-			return whole, err
-		}
-	}
-	return len(p), nil
-}
-
-func (c *chunks) one(p []byte, size, count int) error {
-	if _, err := io.WriteString(c.w, strconv.Itoa(size)+" "+strconv.Itoa(count)+"\n"); err != nil {
-		return &pipeError{err}
-	}
-	for len(p) > 0 {
-		part := p[:min(len(p), block)]
-		if _, err := c.w.Write(part); err != nil {
-			return &pipeError{err}
-		}
-		p = p[len(part):]
-		c.n += int64(len(part))
-		if c.progress != nil {
-			c.progress(c.n)
-		}
-	}
-	return nil
-}
-
-// end says that there is no more.
-func (c *chunks) end() error {
-	if _, err := io.WriteString(c.w, "0\n"); err != nil {
-		return &pipeError{err}
-	}
-	return nil
 }
 
 // check compares the sums of both sides. One that was made while the file

@@ -71,6 +71,11 @@ func (s *stage) ours() bool {
 		// A file system without locks has nobody who sweeps.
 		return !errors.Is(err, unix.EWOULDBLOCK)
 	}
+	return s.there()
+}
+
+// there reports whether what was made is what has its name now.
+func (s *stage) there() bool {
 	made, err := s.file.Stat()
 	if err != nil {
 		return false
@@ -234,7 +239,7 @@ func cannotWrite(path string, err error) error {
 func umask() fs.FileMode {
 	old := unix.Umask(0o077)
 	unix.Umask(old)
-	return fs.FileMode(old) & fs.ModePerm
+	return fs.FileMode(old & 0o777)
 }
 
 // syncDir makes the names in a directory durable, where it can be done.
