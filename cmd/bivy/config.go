@@ -235,7 +235,7 @@ func placeOf(kctx *kong.Context) (host, project string) {
 			if rec, ok := recordOf(fmt.Sprint(kctx.Value(p))); ok {
 				return rec.Host, rec.Project
 			}
-		case p.Positional != nil && strings.HasPrefix(p.Positional.Name, "ws:"):
+		case p.Positional != nil && strings.Contains(p.Positional.Name, "ws:"):
 			files, _, _ = strings.Cut(fmt.Sprint(kctx.Value(p)), ":")
 		}
 	}
