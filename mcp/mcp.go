@@ -287,14 +287,3 @@ func (s *server) closeFiles() {
 		}
 	}
 }
-
-func (s *server) instructions() string {
-	if s.Place == nil {
-		return "Commands run and files are in workspaces on other machines. list_workspaces names them; every other tool takes one as \"workspace\"."
-	}
-	at := "the home directory"
-	if s.Place.Dir != "" {
-		at = s.Place.Dir
-	}
-	return fmt.Sprintf("Commands run and files are in %s on the host %s, not on this machine. Paths are relative to that directory.", at, s.Place.Target.Host)
-}
