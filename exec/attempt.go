@@ -226,7 +226,8 @@ func (a *attempt) watch(ctx context.Context) (exit proc.Exit, lingering bool) {
 func (a *attempt) start(ctx context.Context, m marks) (timeout <-chan time.Time) {
 	a.started = time.Now()
 	close(a.begun)
-	a.tell()
+	a.lease.Began()
+	a.cmd.tell()
 	a.guard.Started(m.pid)
 	zerolog.Ctx(ctx).Debug().Int("pid", m.pid).Dur("took", a.started.Sub(a.began)).Msg("command started")
 	if a.canceled != nil {
@@ -245,19 +246,12 @@ func (a *attempt) settle() {
 	}
 }
 
-// tell passes on that the command started.
-func (a *attempt) tell() {
-	a.lease.Began()
-	if a.cmd.Began != nil {
-		a.cmd.Began()
-	}
-}
-
 func (a *attempt) close() {
 	if a.started.IsZero() && a.seen().started {
 		// Start and end came at once, and the end was taken first.
 		a.started = time.Now()
-		a.tell()
+		a.lease.Began()
+		a.cmd.tell()
 	}
 	close(a.over)
 	for _, c := range a.closers {

@@ -76,6 +76,13 @@ func (c Command) grace() time.Duration {
 	return max(c.Grace, time.Second)
 }
 
+// tell passes on that the command started.
+func (c Command) tell() {
+	if c.Began != nil {
+		c.Began()
+	}
+}
+
 // CommandError says what is wrong with a command, before anything is sent.
 type CommandError struct{ Why string }
 

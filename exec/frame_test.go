@@ -2,6 +2,7 @@ package exec
 
 import (
 	"bytes"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -88,4 +89,15 @@ func FuzzFrame(f *testing.F) {
 			}
 		}
 	})
+}
+
+// Nothing of log.sh travels with a command that has no log.
+func TestFrameWithoutLog(t *testing.T) {
+	t.Parallel()
+	for c, want := range map[*Command]bool{{Argv: []string{"true"}}: false, {Argv: []string{"true"}, Log: 1}: true} {
+		text := string(commandFrame(*c, testID(), modeWatch))
+		if slices.ContainsFunc([]string{"bivy_trim", "B_log=", "ulimit"}, func(s string) bool { return strings.Contains(text, s) != want }) {
+			t.Errorf("a log of %d: parts of log.sh in the frame, or not; want %v", c.Log, want)
+		}
+	}
 }

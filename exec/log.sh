@@ -8,7 +8,7 @@
 bivy_log() {
   B_logs=$HOME/.bivy/log
   [ -d "$B_logs" ] || (umask 077; mkdir -p "$B_logs")
-  { { bivy_run "$@" 4>&6 5>&1 6>&- | bivy_tee 5 err 6>&-; } 6>&1 | bivy_tee 4 out; }
+  { { bivy_run "$@" 4>&6 5>&1 6>&- | (bivy_tee 5 err 6>&-); } 6>&1 | (bivy_tee 4 out); }
   bivy_trim
 }
 
@@ -20,7 +20,7 @@ bivy_tee() {
   trap '' 25
   umask 077
   ulimit -f 524288
-  tee -iiii "$B_logs/$B_run.$2" >&$1
+  exec tee -iiii "$B_logs/$B_run.$2" >&$1
 }
 
 # Removes the files of streams that were short, and says which are there, with

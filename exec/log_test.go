@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -290,15 +289,4 @@ func TestOldLogsGo(t *testing.T) {
 			t.Error("the old log is there, or the new one is gone")
 		}
 	})
-}
-
-// Nothing of it travels with a command that has no log.
-func TestFrameWithoutLog(t *testing.T) {
-	t.Parallel()
-	for c, want := range map[*Command]bool{{Argv: []string{"true"}}: false, {Argv: []string{"true"}, Log: 1}: true} {
-		text := string(commandFrame(*c, testID(), modeWatch))
-		if slices.ContainsFunc([]string{"bivy_trim", "B_log=", "ulimit"}, func(s string) bool { return strings.Contains(text, s) != want }) {
-			t.Errorf("a log of %d: parts of log.sh in the frame, or not; want %v", c.Log, want)
-		}
-	}
 }

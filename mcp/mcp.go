@@ -65,7 +65,7 @@ type Config struct {
 	Version string
 	Masters *mux.Masters
 	// Files gives the files of a target. It is called once for each; a Runner
-	// that is an io.Closer is closed at the end.
+	// with a method Close is closed at the end.
 	Files func(mux.Target) file.Runner
 	// Place is the one place of this server. Where it is nil, each tool takes
 	// the name of a workspace, which Find looks up and List lists.
@@ -282,19 +282,8 @@ func (s *server) closeFiles() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, r := range s.files {
-		if c, ok := r.(io.Closer); ok {
-			_ = c.Close()
+		if c, ok := r.(interface{ Close() }); ok {
+			c.Close()
 		}
 	}
-}
-
-func (s *server) instructions() string {
-	if s.Place == nil {
-		return "Commands run and files are in workspaces on other machines. list_workspaces names them; every other tool takes one as \"workspace\"."
-	}
-	at := "the home directory"
-	if s.Place.Dir != "" {
-		at = s.Place.Dir
-	}
-	return fmt.Sprintf("Commands run and files are in %s on the host %s, not on this machine. Paths are relative to that directory.", at, s.Place.Target.Host)
 }

@@ -61,6 +61,18 @@ func (s *server) addTools() {
 	add(s, replaces, "command_kill", "End command", killText, s.kill)
 }
 
+// instructions are what a client tells its model of the whole server.
+func (s *server) instructions() string {
+	if s.Place == nil {
+		return "Commands run and files are in workspaces on other machines. list_workspaces names them; every other tool takes one as \"workspace\"."
+	}
+	at := "the home directory"
+	if s.Place.Dir != "" {
+		at = s.Place.Dir
+	}
+	return fmt.Sprintf("Commands run and files are in %s on the host %s, not on this machine. Paths are relative to that directory.", at, s.Place.Target.Host)
+}
+
 // add adds a tool. Its schemas follow from the types of what it takes and says.
 // A call that returns both has done something, and failed.
 func add[In any, Out answer](s *server, k kind, name, title, text string, call func(context.Context, *sdk.CallToolRequest, In) (*Out, error)) {

@@ -81,7 +81,12 @@ func (c *counter) taken() string {
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	server := sshdtest.Start(t, sshdtest.Options{})
+	return newWorldOf(t, sshdtest.Options{})
+}
+
+func newWorldOf(t testing.TB, o sshdtest.Options) *world {
+	t.Helper()
+	server := sshdtest.Start(t, o)
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)

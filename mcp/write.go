@@ -77,13 +77,32 @@ func (s *server) write(ctx context.Context, _ *sdk.CallToolRequest, in writeIn) 
 	}
 	defer release()
 	known, _ := s.memory.recall(key)
-	done, err := files.Write(ctx, in.Path, []byte(in.Content), file.WriteOptions{IfMatch: known.SHA256})
+	done, err := overwrite(ctx, files, in, known.SHA256)
 	if err != nil {
 		s.gone(key, err)
 		return nil, err
 	}
 	s.remember(key, []byte(in.Content))
 	return &writeOut{named(in.Path), done.SHA256, done.Length, done.Created, remarks{done.OwnerChanged, done.LinksBroken}}, nil
+}
+
+// overwrite writes a file, which must have that hash where one is known. A host
+// that cannot compare it sends the file, so that we can: not in one step, but
+// people expect no less of such a host.
+func overwrite(ctx context.Context, files *file.FS, in writeIn, sum string) (file.Written, error) {
+	done, err := files.Write(ctx, in.Path, []byte(in.Content), file.WriteOptions{IfMatch: sum})
+	var lacks *file.HostLacksError
+	if sum == "" || !errors.As(err, &lacks) {
+		return done, err
+	}
+	c, err := files.Read(ctx, in.Path, file.ReadOptions{Max: file.MaxEdit})
+	if err != nil {
+		return done, err
+	}
+	if c.SHA256 != sum {
+		return done, &file.PreconditionError{Host: files.Runner.Host(), Path: in.Path, Want: sum, Have: c.SHA256}
+	}
+	return files.Write(ctx, in.Path, []byte(in.Content), file.WriteOptions{})
 }
 
 // gone forgets a file that is not there any more: there is nothing to protect.
