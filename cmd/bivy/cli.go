@@ -18,9 +18,9 @@ type CLI struct {
 	Shell   ShellCmd   `cmd:"" help:"Open a login shell in a workspace, or on a host."`
 	Rm      RmCmd      `cmd:"" help:"Remove workspaces, unless that would lose work."`
 	Fs      FsCmd      `cmd:"" help:"Read, write, edit and find files in a workspace, or on a host."`
-	Mcp     McpCmd     `cmd:"" help:"Offer commands and files to an agent, as tools of the Model Context Protocol."`
 	Put     PutCmd     `cmd:"" help:"Send files and directories to a workspace, or a host."`
 	Get     GetCmd     `cmd:"" help:"Fetch a file or a directory from a workspace, or a host."`
+	Mcp     McpCmd     `cmd:"" help:"Offer commands and files to an agent, as tools of the Model Context Protocol."`
 	Host    HostCmd    `cmd:"" help:"Log in on hosts, list and close the shared connections."`
 	Help    HelpCmd    `cmd:"" help:"Explain a topic: exit-codes, json, config, security, mcp."`
 	Holder  HolderCmd  `cmd:"" hidden:"" help:"Hold a shared connection (started by bivy itself)."`
