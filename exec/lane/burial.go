@@ -29,7 +29,8 @@ func (p *Pool) buried(l *lane, receipt exec.Receipt, err error) {
 	p.queue = append(b.again, p.queue...)
 	if !l.ready {
 		p.again = time.Now().Add(reopen)
-		if len(p.lanes) == 0 {
+		var lost *exec.LostError
+		if len(p.lanes) == 0 && (len(b.again) == 0 || !errors.As(b.reason, &lost)) {
 			// Nobody is left who could run what waits, and the next one would
 			// fare no better.
 			b.lost = append(b.lost, p.queue...)

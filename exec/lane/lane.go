@@ -11,6 +11,7 @@ import (
 
 	"bivy/exec"
 	"bivy/exec/frame"
+	"bivy/sshcmd"
 )
 
 //go:embed lane.sh
@@ -40,28 +41,37 @@ type lane struct {
 	idle    *time.Timer
 }
 
-// start opens another lane. The caller holds p.mu.
-func (p *Pool) start() {
+// start opens another lane, which begins with a call unless that is nil. The
+// caller holds p.mu.
+func (p *Pool) start(first *request) {
 	ctx, end := context.WithCancel(p.ctx)
 	var b [12]byte
 	_, _ = rand.Read(b[:]) // never fails (crypto/rand, Go 1.24)
 	l := &lane{pool: p, in: newOutbox(), end: end, nonce: hex.EncodeToString(b[:]), defined: map[string]bool{}}
 	l.idle = time.AfterFunc(idle, l.rest)
 	l.idle.Stop()
+	begin := ""
+	if first != nil {
+		first.lane = l
+		first.sent++
+		l.sent = []*request{first}
+		l.defined[first.call.Define] = true
+		begin = first.call.Define + "\nbivy_serve 0 " + sshcmd.Quote(first.call.Text) + "\nbivy_said \"$L_status\"\n"
+	}
 	p.lanes = append(p.lanes, l)
 	p.alive.Add(1)
 	go func() {
 		defer p.alive.Done()
 		defer end()
-		l.run(ctx)
+		l.run(ctx, begin)
 	}()
 }
 
-// run is the lane's life.
-func (l *lane) run(ctx context.Context) {
+// run is the lane's life. It begins with a text.
+func (l *lane) run(ctx context.Context, begin string) {
 	out, errs := l.reply(0), l.reply(1)
 	c := exec.Command{
-		Script: frame.Strip(script) + "L_nonce=" + l.nonce + "\nbivy_said 0\nbivy_lane\n",
+		Script: frame.Strip(script) + "L_nonce=" + l.nonce + "\nbivy_said 0\n" + begin + "bivy_lane\n",
 		Stdin:  l.in, Stdout: out, Stderr: errs,
 	}
 	receipt, err := l.pool.open(ctx, c, l.leaveSoon)

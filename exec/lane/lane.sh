@@ -13,6 +13,9 @@
 # itself, a byte at a time, which for a few hundred bytes costs less than a
 # process does. L_nonce, set by whoever sends this, makes our marks ours.
 
+L_dd=
+unset CDPATH
+
 # Passes on the next $1 bytes of stdin and no more, with dd operands behind, such
 # as where to. A dd that does not know fullblock might stop after less; what it
 # reads a byte at a time is never short.
@@ -61,8 +64,6 @@ bivy_said() {
 }
 
 bivy_lane() {
-  L_dd=
-  unset CDPATH
   while read -r L_kind L_stdin L_text; do
     case $L_kind in
       call) ;;

@@ -188,7 +188,12 @@ func (p *Pool) dispatch() {
 	for len(p.queue) > 0 {
 		l := p.idlest()
 		if (l == nil || len(l.sent) > 0) && p.mayOpen() {
-			p.start()
+			if l == nil && p.queue[0].first() {
+				p.start(p.queue[0])
+				p.queue = p.queue[1:]
+				continue
+			}
+			p.start(nil)
 		}
 		if l == nil {
 			return

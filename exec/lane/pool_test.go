@@ -35,16 +35,18 @@ func TestMain(m *testing.M) {
 
 // local opens lanes in a shell of this machine.
 type local struct {
-	argv   []string
-	opened atomic.Int32
-	mu     sync.Mutex
-	wanted []func()
+	argv    []string
+	opened  atomic.Int32
+	mu      sync.Mutex
+	wanted  []func()
+	scripts []string
 }
 
 func (l *local) open(ctx context.Context, c exec.Command, wanted func()) (exec.Receipt, error) {
 	l.opened.Add(1)
 	l.mu.Lock()
 	l.wanted = append(l.wanted, wanted)
+	l.scripts = append(l.scripts, c.Script)
 	l.mu.Unlock()
 	// Like exec.Run, and unlike a process with a reader, it does not wait for the
 	// end of stdin.
@@ -168,6 +170,20 @@ func serves(t *testing.T, p *Pool) {
 	}
 	if out, result := do(t, p, Call{Text: "printf '\\036%s' x \"$L_nonce\"; kill -KILL $(sh -c 'echo $PPID')"}); !strings.HasPrefix(out, "\x1ex\x1e") || result.Status != 137 {
 		t.Errorf("a call that was killed: %q, %+v", out, result)
+	}
+}
+
+// A lane begins with a call that only reads: its answer comes with the lane.
+func TestBeginsWithACall(t *testing.T) {
+	p, l := newPool(t, "dash")
+	if out, _ := do(t, p, Call{Define: "bivy_x() { echo \"'x'\"; }\n", Text: "bivy_x; bivy_x >&2"}); out != "'x'\n" {
+		t.Errorf("the first call: %q", out)
+	}
+	if sent := l.scripts[0]; !strings.Contains(sent, "bivy_serve 0 'bivy_x; bivy_x >&2'") {
+		t.Error("the first call is not in the text that starts the lane")
+	}
+	if out, result := do(t, p, Call{Define: "bivy_x() { echo \"'x'\"; }\n", Text: "bivy_x; bivy_x >&2"}); out != "'x'\n" || result.Words != "'x'\n" {
+		t.Errorf("the second call: %q, %+v", out, result)
 	}
 }
 

@@ -88,7 +88,7 @@ func (l *lane) current(which int) *request {
 	l.pool.mu.Lock()
 	defer l.pool.mu.Unlock()
 	for _, r := range l.sent {
-		if !r.ended[which] {
+		if l.hello[which] && !r.ended[which] {
 			return r
 		}
 	}
