@@ -34,7 +34,7 @@ var trips = []trip{
 	{[]string{"write", "g"}, 3},
 	{[]string{"mv", "g", "d/g"}, 2},
 	{[]string{"rm", "-r", "d"}, 2},
-	{[]string{"edit", "f", "--old", "one", "--new", "two"}, 5},
+	{[]string{"edit", "f", "--old", "one", "--new", "two"}, 3},
 }
 
 // TestFsRoundTrips counts them on a link on which one takes so long that what
@@ -62,9 +62,6 @@ func countTrips(t *testing.T, o hostOptions, rtt time.Duration, more int) {
 			w.write(w.remote+"/f", "one\n")
 			w.settled(line, rtt, more == 0)
 			want := c.trips + more
-			if c.args[0] == "edit" {
-				want += more // two sessions
-			}
 			code := 0
 			if c.args[0] == "stat" {
 				code = 82

@@ -63,6 +63,11 @@ func (c *FsEditCmd) Run(ctx context.Context, app *App) error {
 	if err != nil {
 		return err
 	}
+	// It reads and then writes, in one session that is given up with us: to wait
+	// for its end would take another round trip.
+	if session, ok := files.Runner.(*file.Session); ok {
+		files.Runner = file.InLanes(ctx, session.Masters, session.Target)
+	}
 	done, err := files.Edit(ctx, paths[0], changes, file.EditOptions{IfMatch: sum})
 	if err != nil {
 		return err
