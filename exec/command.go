@@ -44,6 +44,10 @@ type Command struct {
 	// Stdin is the command's stdin; nil means none (its /dev/null). A reader
 	// that blocks for ever, such as a terminal, is not waited for.
 	Stdin io.Reader
+	// Early sends Stdin before the command has begun, which saves a round trip.
+	// Stdin is an io.ReadSeeker then, and is sent from its beginning again where
+	// nothing has run.
+	Early bool
 	// TTY asks for a terminal on the host.
 	TTY *TTY
 	// Timeout ends the command so long after its start; zero means never.
@@ -95,6 +99,8 @@ func (c Command) check() error {
 		return &CommandError{"there is no command to run"}
 	case len(c.Argv) > 0 && c.Script != "":
 		return &CommandError{"there are both a command and a script to run"}
+	case c.Early && !c.rewind():
+		return &CommandError{"what is sent early must be one that can be sent again"}
 	case c.Keep && c.TTY != nil:
 		return &CommandError{"a command with a terminal ends with its link"}
 	case c.Log > 0 && (c.Keep || c.TTY != nil):
@@ -113,6 +119,16 @@ func (c Command) check() error {
 		}
 	}
 	return nil
+}
+
+// rewind goes to the beginning of what is sent early.
+func (c Command) rewind() bool {
+	from, ok := c.Stdin.(io.Seeker)
+	if !ok || c.TTY != nil {
+		return false
+	}
+	_, err := from.Seek(0, io.SeekStart)
+	return err == nil
 }
 
 // NotStartedError says why a command never started. Nothing ran.

@@ -83,6 +83,7 @@ const (
 	modeWatch mode = "watch" // the lifeline
 	modeUser  mode = "user"  // the command's stdin
 	modeTTY   mode = "tty"   // the terminal
+	modeEarly mode = "early" // the command's, and it comes right behind the frame
 )
 
 // commandFrame builds what is sent first on stdin.
@@ -103,6 +104,10 @@ func commandFrame(c Command, id identity, m mode) []byte {
 	if c.Inline {
 		inline = "1"
 	}
+	early := m == modeEarly
+	if early {
+		m = modeUser
+	}
 	fmt.Fprintf(&b, "B_nonce=%s B_run=%s B_mode=%s B_how=%s B_keep=%s B_inline=%s B_grace=%d B_dir=%s\n",
 		id.nonce, id.run, m, how, keep, inline, int(c.grace().Seconds()), sshcmd.Quote(c.Dir))
 	b.WriteString("bivy_env() {\nexport BIVY_RUN=" + id.run + "\n")
@@ -121,6 +126,9 @@ func commandFrame(c Command, id identity, m mode) []byte {
 		argv = append([]string{"/bin/sh", "-c", `"$0" "$@"`}, argv...)
 	}
 	b.WriteString("}\nbivy_main " + sshcmd.QuoteAll(argv) + "\n")
+	if early {
+		return frame.PackBefore(b.String())
+	}
 	return frame.Pack(b.String())
 }
 

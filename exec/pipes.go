@@ -15,7 +15,7 @@ import (
 // open. They are real pipes, which the master gets, so no process stands
 // between.
 func (a *attempt) startPipes(ctx context.Context) error {
-	c, in, out, err := a.openPipes(ctx)
+	c, in, out, exact, err := a.openPipes(ctx)
 	if err != nil {
 		return err
 	}
@@ -43,31 +43,35 @@ func (a *attempt) startPipes(ctx context.Context) error {
 	if a.cmd.Stdin != nil {
 		m = modeUser
 	}
+	if exact && a.cmd.Early && a.cmd.rewind() {
+		m = modeEarly
+	}
 	a.fed = &feeding{unread: in.r, stopped: make(chan struct{})}
-	go a.feed(commandFrame(a.cmd, a.id, m))
+	go a.feed(commandFrame(a.cmd, a.id, m), m == modeEarly)
 	return nil
 }
 
 // pipe is both ends of one.
 type pipe struct{ r, w *os.File }
 
-// openPipes opens a session on pipes. It returns both ends of stdin, and those
-// that give stdout and stderr.
-func (a *attempt) openPipes(ctx context.Context) (c client, in pipe, out [2]*os.File, err error) {
+// openPipes opens a session on pipes. It returns both ends of stdin, those that
+// give stdout and stderr, and whether the shell there can read no more than a
+// frame.
+func (a *attempt) openPipes(ctx context.Context) (c client, in pipe, out [2]*os.File, exact bool, err error) {
 	s := a.guard.Spare()
 	if a.spare = s != nil; a.spare {
 		zerolog.Ctx(ctx).Debug().Msg("session was open already")
-		return s.Channel, pipe{s.Unread, s.In}, [...]*os.File{s.Out, s.Errs}, nil
+		return s.Channel, pipe{s.Unread, s.In}, [...]*os.File{s.Out, s.Errs}, s.Exact, nil
 	}
 	in, outs, err := makePipes()
 	if err != nil {
-		return nil, in, out, err
+		return nil, in, out, false, err
 	}
 	defer closeAll([]*os.File{outs[0].w, outs[1].w})
 	if c, err = a.open(ctx, stdio{in: in.r, out: outs[0].w, errs: outs[1].w}); err != nil {
 		closeAll([]*os.File{in.r, in.w, outs[0].r, outs[1].r})
 	}
-	return c, in, [...]*os.File{outs[0].r, outs[1].r}, err
+	return c, in, [...]*os.File{outs[0].r, outs[1].r}, true, err
 }
 
 // makePipes makes the pipes of a session: stdin, stdout with stderr.
@@ -88,15 +92,26 @@ func makePipes() (in pipe, out [2]pipe, err error) {
 type feeding struct {
 	unread  *os.File      // our end of what the master reads from
 	stopped chan struct{} // closed when the frame was written, or could not be
-	written int
+	written int64
 }
 
 // feed sends the frame and then, once the command has started, the user's
 // stdin, if the command has it: nothing of it is taken for a session that the
-// host refuses. Without, stdin stays open: it is the command's lifeline.
-func (a *attempt) feed(frame []byte) {
-	var err error
-	a.fed.written, err = a.stdin.Write(frame)
+// host refuses, unless it can be taken again. Without, stdin stays open: it is
+// the command's lifeline.
+func (a *attempt) feed(frame []byte, early bool) {
+	n, err := a.stdin.Write(frame)
+	a.fed.written = int64(n)
+	if early {
+		if err == nil {
+			var more int64
+			more, _ = io.Copy(a.stdin, a.cmd.Stdin)
+			a.fed.written += more
+		}
+		close(a.fed.stopped)
+		_ = a.stdin.Close()
+		return
+	}
 	close(a.fed.stopped)
 	if err != nil || a.cmd.Stdin == nil {
 		return
@@ -119,7 +134,7 @@ func (f *feeding) takeBack() (sent bool) {
 	<-f.stopped
 	defer f.unread.Close() //nolint:errcheck // nothing was written by it
 	back, err := io.Copy(io.Discard, struct{ io.Reader }{f.unread})
-	return err != nil || back < int64(f.written)
+	return err != nil || back < f.written
 }
 
 // read copies one stream through its scanner until it ends.

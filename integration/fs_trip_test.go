@@ -20,8 +20,8 @@ type trip struct {
 }
 
 // trips are all commands. What is two round trips is the word that the host is
-// there and the command itself; the content of a write follows when the host
-// has begun, and an edit is a read and a write.
+// there, and the command itself with all that it needs; an edit is a read and a
+// write in one session.
 var trips = []trip{
 	{[]string{"read", "f"}, 2},
 	{[]string{"read", "f", "--tail", "3"}, 2},
@@ -31,7 +31,7 @@ var trips = []trip{
 	{[]string{"find", ".", "**"}, 2},
 	{[]string{"grep", ".", "one"}, 2},
 	{[]string{"mkdir", "-p", "d/e"}, 2},
-	{[]string{"write", "g"}, 3},
+	{[]string{"write", "g"}, 2},
 	{[]string{"mv", "g", "d/g"}, 2},
 	{[]string{"rm", "-r", "d"}, 2},
 	{[]string{"edit", "f", "--old", "one", "--new", "two"}, 3},

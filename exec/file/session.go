@@ -74,6 +74,10 @@ func (l *Lanes) Run(ctx context.Context, c Call) (Ending, error) {
 	return Ending{How: fmt.Sprintf("exited with %d", result.Status), Words: result.Words}, err
 }
 
+// maxEarly is the largest content that is sent before the host has begun, in
+// bytes: nobody may want it.
+const maxEarly = 1 << 20
+
 // maxWords is how much of what the host's tools say is kept, in bytes.
 const maxWords = 8 << 10
 
@@ -83,6 +87,7 @@ func run(c Call, start func(exec.Command) (exec.Receipt, error)) (Ending, error)
 	if !c.Long {
 		// Nothing on the host has to watch the link then.
 		cmd.Stdin = bytes.NewReader(c.Stdin)
+		cmd.Early = len(c.Stdin) > 0 && len(c.Stdin) <= maxEarly
 	}
 	if c.Tools {
 		cmd.Login = exec.LoginPath

@@ -16,7 +16,9 @@ import (
 // text's own. sh's read takes a byte at a time; dd with fullblock takes the
 // rest at once, and where dd lacks it (it then fails before it reads), a byte
 // at a time.
-const Boot = `read -r n && eval "$(dd iflag=fullblock bs=$n count=1 2>/dev/null || dd bs=1 count=$n 2>/dev/null)"`
+const Boot = `read -r n && ` + bootText
+
+const bootText = `eval "$(dd iflag=fullblock bs=$n count=1 2>/dev/null || dd bs=1 count=$n 2>/dev/null)"`
 
 // BootAlone is Boot for a text behind which nothing is sent until it has said
 // something. dash and busybox ash then read it by themselves, as it comes and
@@ -25,7 +27,10 @@ const Boot = `read -r n && eval "$(dd iflag=fullblock bs=$n count=1 2>/dev/null 
 // told by having no version to tell, and on Linux only: other shells wait for
 // the end of a file of commands before they run the first. A socket as stdin
 // cannot be opened again, nor can a pipe whose owner we are not any more.
-const BootAlone = `if [ -p /dev/stdin ] && [ -r /dev/stdin ] && [ -r /proc/self/stat ] && [ -z "$BASH_VERSION$KSH_VERSION$ZSH_VERSION$YASH_VERSION$POSH_VERSION" ]; then read -r n && . /dev/stdin; else ` + Boot + `; fi`
+//
+// A length with an x behind it says that something comes right behind the text,
+// which is then read as Boot does.
+const BootAlone = `read -r n && if [ "${n%x}" = "$n" ] && [ -p /dev/stdin ] && [ -r /dev/stdin ] && [ -r /proc/self/stat ] && [ -z "$BASH_VERSION$KSH_VERSION$ZSH_VERSION$YASH_VERSION$POSH_VERSION" ]; then . /dev/stdin; else n=${n%x} && ` + bootText + `; fi`
 
 // BootSpare is BootAlone behind one line, which it says again: who gets a session
 // that was opened long ago wants to know that the host is there before anything
@@ -43,9 +48,14 @@ func Tree() string { return Strip(tree) }
 // bytes of shell text. The text stands between braces, so that one that was
 // cut is a syntax error and does nothing, and ends with exit, so that no shell
 // takes what follows for more of it.
-func Pack(text string) []byte {
+func Pack(text string) []byte { return pack(text, "") }
+
+// PackBefore is Pack for a text behind which more comes at once, for BootAlone.
+func PackBefore(text string) []byte { return pack(text, "x") }
+
+func pack(text, mark string) []byte {
 	text = "{\n" + strings.TrimSuffix(text, "\n") + "\nexit\n}\n"
-	return []byte(strconv.Itoa(len(text)) + "\n" + text)
+	return []byte(strconv.Itoa(len(text)) + mark + "\n" + text)
 }
 
 // Strip drops the comment lines and the indentation of a shell script. A here

@@ -46,6 +46,8 @@ type Spare struct {
 	// In takes the session's stdin; Unread is its other end, for what nobody
 	// has read. Out and Errs give its stdout and stderr.
 	In, Unread, Out, Errs *os.File
+	// Exact says that its shell knows frames with something behind them.
+	Exact bool
 
 	born  time.Time
 	took  time.Duration // to open it

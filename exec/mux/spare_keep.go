@@ -37,7 +37,7 @@ func (w *warden) welcome(r *watched) {
 	defer s.Close() // the command has descriptors of its own
 	if s.calm() {
 		given := here
-		given.Spare = &spareNews{Session: s.Channel.session, Took: int(s.took/time.Millisecond) + 1}
+		given.Spare = &spareNews{Session: s.Channel.session, Took: int(s.took/time.Millisecond) + 1, Exact: true}
 		if r.client.hand(given, s) == nil {
 			return
 		}
@@ -175,6 +175,7 @@ func (l *Lease) receiveSpare(ctx context.Context, conn net.Conn) (heard []byte, 
 	if s, err = l.spare(ctx, fds, session.Session); err != nil {
 		return line[:n], nil
 	}
+	s.Exact = session.Exact
 	if err := s.greet(ctx, min(spareAnswer+spareSlack*time.Duration(session.Took)*time.Millisecond, spareStart)); err != nil {
 		zerolog.Ctx(ctx).Debug().Err(err).Msg("the session that was open does not answer")
 		s.Close()
@@ -199,11 +200,13 @@ func passed(rights []byte) []int {
 	return all
 }
 
-// spareNews says which session comes along with news, and how long it took to
-// open, in milliseconds.
+// spareNews says which session comes along with news, how long it took to open,
+// in milliseconds, and whether its shell knows frames with something behind
+// them, as that of a holder of an earlier version does not.
 type spareNews struct {
 	Session uint32 `json:"session"`
 	Took    int    `json:"took_ms"`
+	Exact   bool   `json:"exact,omitempty"`
 }
 
 // spareIn reads that from the first line of an answer, and returns the rest of
@@ -214,12 +217,13 @@ func spareIn(answer []byte) (n spareNews, more []byte, ok bool) {
 	rest, ok := strings.CutPrefix(string(line), `{"is":"`+isHere+`","spare":{"session":`)
 	session, rest, two := strings.Cut(rest, `,"took_ms":`)
 	took, rest, three := strings.Cut(rest, "}")
+	took, exact := strings.CutSuffix(took, `,"exact":true`)
 	if !ok || !two || !three {
 		return n, nil, false
 	}
 	number, err := strconv.ParseUint(session, 10, 32)
 	millis, err2 := strconv.ParseUint(took, 10, 16)
-	n = spareNews{Session: uint32(number), Took: int(millis)}
+	n = spareNews{Session: uint32(number), Took: int(millis), Exact: exact}
 	return n, []byte(rest), err == nil && err2 == nil
 }
 

@@ -123,13 +123,13 @@ func TestSpareThatTheHostEnded(t *testing.T) {
 // Nothing but what a holder writes is taken for a spare.
 func TestSpareIn(t *testing.T) {
 	t.Parallel()
-	line, err := json.Marshal(news{Is: isHere, Spare: &spareNews{Session: 7, Took: 12}, Why: "x"})
+	line, err := json.Marshal(news{Is: isHere, Spare: &spareNews{Session: 7, Took: 12, Exact: true}, Why: "x"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for answer, want := range map[string]*spareNews{
-		string(line) + "\n{": {7, 12},
-		`{"is":"here","spare":{"session":4294967295,"took_ms":0}}`: {1<<32 - 1, 0},
+		string(line) + "\n{": {7, 12, true},
+		`{"is":"here","spare":{"session":4294967295,"took_ms":0}}`: {1<<32 - 1, 0, false},
 		`{"is":"here"}` + "\n":                                     nil,
 		`{"is":"here"}` + "\n" + string(line):                      nil,
 		`{"is":"here","spare":{"session":4294967296,"took_ms":0}}`: nil,
