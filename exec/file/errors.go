@@ -204,8 +204,11 @@ func (f *FS) trouble(op, path string, known facts, end Ending) error {
 	}
 	if e.Kind == Failed || e.Kind == Denied || e.Kind == Incomplete {
 		e.Line = telling(end.Words)
-		if full(e.Line) {
+		switch {
+		case full(e.Line):
 			e.Kind, e.Line = NoSpace, ""
+		case e.Kind == Failed && forbidden(e.Line):
+			e.Kind = Denied // which a look before does not see in every shell
 		}
 	}
 	return e
@@ -217,6 +220,13 @@ func (f *FS) trouble(op, path string, known facts, end Ending) error {
 func full(line string) bool {
 	return strings.Contains(line, "No space left on device") || strings.Contains(line, "uota exceeded") ||
 		strings.Contains(line, "File too large")
+}
+
+// forbidden reports whether a line says that something may not be done, in the
+// words of strerror.
+func forbidden(line string) bool {
+	return strings.Contains(line, "Permission denied") || strings.Contains(line, "Operation not permitted") ||
+		strings.Contains(line, "Read-only file system")
 }
 
 // telling picks the line of a tool's words that tells most: one about space,

@@ -86,6 +86,45 @@ func TestFullDisk(t *testing.T) {
 	})
 }
 
+// On a disk that may only be read nothing is changed, and what is refused is
+// told apart from what is not there.
+func TestReadOnlyDisk(t *testing.T) {
+	eachHost(t, func(t *testing.T, h *host) {
+		h.small(t)
+		h.put(t, "d/file", "old")
+		h.put(t, "d/in/file", "old")
+		h.put(t, "file", "old")
+		if exit, err := proc.Run(t.Context(), proc.Spec{Args: []string{"mount", "-o", "remount,ro", h.at("d")}}); err != nil || !exit.OK() {
+			t.Fatal(exit, err)
+		}
+		f := h.fs()
+		for name, change := range map[string]func() error{
+			"write": func() error { _, err := f.Write(t.Context(), "d/file", []byte("new"), WriteOptions{}); return err },
+			"new":   func() error { _, err := f.Write(t.Context(), "d/a/b", []byte("new"), WriteOptions{}); return err },
+			"mkdir": func() error { _, err := f.Mkdir(t.Context(), "d/new", MkdirOptions{}); return err },
+			"from":  func() error { return f.Move(t.Context(), "d/file", "moved", MoveOptions{}) },
+			"to":    func() error { return f.Move(t.Context(), "file", "d/moved", MoveOptions{}) },
+			"rm":    func() error { _, err := f.Remove(t.Context(), []string{"d/file"}, RemoveOptions{}); return err },
+			"rm -r": func() error {
+				_, err := f.Remove(t.Context(), []string{"d/in"}, RemoveOptions{Recursive: true})
+				return err
+			},
+		} {
+			err := change()
+			if wantKind(t, err, Denied); t.Failed() {
+				t.Fatal(name)
+			}
+		}
+		if c, err := f.Read(t.Context(), "d/file", ReadOptions{}); err != nil || string(c.Data) != "old" {
+			t.Errorf("%q, %v", c.Data, err)
+		}
+		// To root, busybox says of any disk that it may be written to. What came from
+		// another one is then there twice, and not lost.
+		_ = os.Remove(h.at("moved"))
+		h.wantTree(t, "d/", "d/file", "d/in/", "d/in/file", "file")
+	})
+}
+
 // A lock that stays empty is of somebody who died in the middle of one step.
 func TestLockThatStaysEmpty(t *testing.T) {
 	h := dashHost(t)

@@ -28,12 +28,19 @@ func ripgrep(t testing.TB) string {
 	return dir
 }
 
+// withoutRG hides the rg of a machine that has one.
+func (h *host) withoutRG(t testing.TB) {
+	t.Helper()
+	if !h.lacks("rg") {
+		h.path = strings.Replace(h.path, usualPath, link(t, append(posix(), "git", "readlink", "stat")...), 1)
+	}
+}
+
 func TestGrep(t *testing.T) {
 	for _, repository := range []bool{true, false} {
 		eachHost(t, func(t *testing.T, h *host) {
 			h.project(t, repository)
-			// The usual programs, but for rg.
-			h.path = strings.Replace(h.path, usualPath, link(t, append(posix(), "git", "readlink", "sha256sum", "stat", "xargs")...), 1)
+			h.withoutRG(t)
 			tool := "grep"
 			if repository && !h.lacks("git") {
 				tool = "git"
