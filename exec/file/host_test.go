@@ -215,8 +215,9 @@ func shells(t testing.TB) []shell {
 	}
 }
 
-// eachHost runs a test in parallel for every shell with the usual tools, and
-// for every other set of tools with one shell.
+// eachHost runs a test in parallel for every shell with the usual tools, for
+// every other set of tools with one shell, and for some of them in lanes. (That
+// every shell serves a lane alike is a matter of exec/lane.)
 func eachHost(t *testing.T, test func(t *testing.T, h *host)) {
 	t.Helper()
 	usual := tools{"usual", usualPath}
@@ -226,6 +227,8 @@ func eachHost(t *testing.T, test func(t *testing.T, h *host)) {
 			t.Parallel()
 			test(t, newHost(t, s, set))
 		})
+	}
+	inLanes := func(s shell, set tools) {
 		t.Run(s.name+"-"+set.name+"-lane", func(t *testing.T) {
 			t.Parallel()
 			h := newHost(t, s, set)
@@ -241,6 +244,10 @@ func eachHost(t *testing.T, test func(t *testing.T, h *host)) {
 	start(dash, bsdTools(t))
 	start(dash, bareTools(t))
 	start(mksh, bareTools(t))
+	inLanes(dash, usual)
+	inLanes(all[1], usual)
+	inLanes(shell{"busybox", []string{"busybox", "sh"}}, busyboxTools(t))
+	inLanes(mksh, bareTools(t))
 }
 
 // newHost is a host of one shell and one set of tools, or a skip.
