@@ -1,6 +1,7 @@
 package file
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -50,7 +51,13 @@ func TestNames(t *testing.T) {
 		t.Run(shell.shell.name, func(t *testing.T) {
 			t.Parallel()
 			h := newHost(t, shell.shell, shell.tools)
-			v := &voyage{t: t, host: h, FS: &FS{Runner: h.loop(t), Root: h.root}}
+			h.inLanes(t)
+			// All of them, so that a session is not opened 60,000 times.
+			lanes := runnerFunc{h, func(ctx context.Context, c Call) (Ending, error) {
+				c.Long, c.Tools = false, false
+				return h.lanes.Run(ctx, c)
+			}}
+			v := &voyage{t: t, host: h, FS: &FS{Runner: lanes, Root: h.root}}
 			v.survive("files", sample)
 			var mine []string
 			for n := i; n < len(paths); n += 3 {
