@@ -41,6 +41,7 @@ bivy_begin() {
       bivy_tilde "$F_root" || bivy_fail
       F_root=$F_path
       ;;
+    ''|.) F_root=$HOME ;;
     *) F_root=$HOME/$F_root ;;
   esac
   [ "$F_inside" = 1 ] || return 0

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"io"
+	"math"
 	"strconv"
 
 	"bivy/exec/frame"
@@ -167,6 +168,9 @@ func (o ReadOptions) ask() (a asked, ok bool) {
 func (a asked) args() []string {
 	from, count := a.from, a.count
 	switch a.how {
+	case "tail":
+		// busybox counts no further, and says so where nobody listens.
+		count = min(count, math.MaxInt32)
 	case "whole":
 		count = a.limit/wholeBlock + 1
 	case "bytes":

@@ -14,16 +14,13 @@ bivy_read() {
   shift 3
   F_how=$2 F_max=$3 F_cap=$4 F_hashmax=$5 F_from=$6 F_count=$7
   bivy_path "$1" && bivy_locate || bivy_fail
-  if [ ! -e "$F_file" ]; then
-    bivy_why "$F_path"
-    bivy_fail
-  fi
+  bivy_there
   [ ! -d "$F_file" ] || bivy_fail is_dir "$F_path"
   # Neither a FIFO nor a device: reading it may never end, or do something.
   [ -f "$F_file" ] || bivy_fail special "$F_path"
   [ -r "$F_file" ] || bivy_fail denied "$F_path"
   if [ "$F_how" = bare ]; then
-    bivy_cap "$F_cap" <"$F_file" || bivy_fail failed "$F_path"
+    bivy_cap "$F_cap" <"$F_file" || bivy_unread
     bivy_end part=bare
   fi
   if [ "$F_how" = whole ]; then
@@ -35,10 +32,10 @@ bivy_read() {
   F_meta=$F_lines
   F_size=${F_meta#* * }
   F_size=${F_size%% *}
-  [ "$F_how" != whole ] || wait "$F_sender" || bivy_fail failed "$F_path"
+  [ "$F_how" != whole ] || wait "$F_sender" || bivy_unread
   case $F_size in ''|*[!0-9]*) bivy_fail gone "$F_path" ;; esac
   if [ "$F_how" != whole ]; then
-    bivy_part || bivy_fail failed "$F_path"
+    bivy_part || bivy_unread
   elif bivy_le "$F_size" "$F_max"; then
     bivy_end part=whole "meta=$F_meta"
   fi
@@ -55,6 +52,7 @@ bivy_read() {
     [ -z "$(tail -c 1 "$F_file" | tr '\000' x)" ] || F_open=1
   fi
   bivy_lines -L "$F_file"
+  bivy_there
   [ "$F_lines" = "$F_meta" ] || bivy_fail changed "$F_path"
   bivy_end part=part "meta=$F_meta" "sha256=$F_sha" "breaks=$F_breaks" "open=$F_open" "head=$F_head"
 }
@@ -66,6 +64,25 @@ bivy_whole() {
     exec dd if="$F_file" bs=65536 count="$F_count" 2>/dev/null
   fi
   bivy_cap "$F_cap" <"$F_file"
+}
+
+# How many lines come; BSD's wc puts spaces in front.
+bivy_breaks() {
+  F_n=$(wc -l)
+  echo "${F_n##* }"
+}
+
+# Fails where the file is not there, or not any more.
+bivy_there() {
+  [ ! -e "$F_file" ] || return 0
+  bivy_why "$F_path"
+  bivy_fail
+}
+
+# Ends a read that went wrong in the middle.
+bivy_unread() {
+  bivy_there
+  bivy_fail failed "$F_path"
 }
 
 # dd takes whole blocks, and the other side cuts off what is too much; so it is
@@ -82,6 +99,14 @@ bivy_part() {
         tail -n "+$F_from" "$F_file" 2>/dev/null | head -n "$F_count" | bivy_cap "$F_cap"
       fi
       ;;
-    tail) tail -n "$F_count" "$F_file" | tail -c "$F_cap" ;;
+    tail)
+      # Where the last lines are long, only so much of the end is looked at as
+      # may come: a file may be one line of a terabyte.
+      if bivy_le "$F_size" "$F_cap" || bivy_le "$F_count" "$(tail -c 65536 "$F_file" | bivy_breaks)"; then
+        tail -n "$F_count" "$F_file" | tail -c "$F_cap"
+      else
+        tail -c "$F_cap" "$F_file" | tail -n "$F_count"
+      fi
+      ;;
   esac
 }
