@@ -126,7 +126,8 @@ func sumGrowing(ctx context.Context, f *os.File, s *sums, over <-chan struct{}, 
 	buf := make([]byte, block)
 	tick := time.NewTicker(growPoll)
 	defer tick.Stop()
-	for at, last := int64(0), false; ; {
+	at, last := int64(0), false
+	for {
 		n, err := f.ReadAt(buf, at)
 		_, _ = s.Write(buf[:n])
 		at += int64(n)

@@ -109,6 +109,28 @@ func TestMany(t *testing.T) {
 	}
 }
 
+// A large content is hashed once on the host, while it is on its way. (The
+// program for it is tried before, on nothing.)
+func TestHashedOnce(t *testing.T) {
+	t.Parallel()
+	log := t.TempDir() + "/log"
+	w := faked(t, map[string]string{"openssl": "echo run >>" + log + "; exec /usr/bin/openssl \"$@\""})
+	w.write(w.near+"/f", noise(large))
+	for _, scp := range [][]string{{"scp"}, nil} {
+		w.SCP = scp
+		w.write(log, "")
+		if r, err := w.Put(t.Context(), []string{w.near + "/f"}, "f", Options{}); err != nil || r.Checked != bySHA256 {
+			t.Errorf("put: %+v, %v", r, err)
+		}
+		w.want(log, "run\nrun\n")
+		w.write(log, "")
+		if r, err := w.Get(t.Context(), "f", w.near+"/g", Options{}); err != nil || r.Checked != bySHA256 {
+			t.Errorf("get: %+v, %v", r, err)
+		}
+		w.want(log, "run\nrun\n")
+	}
+}
+
 // A hash that is another one leaves the old file.
 func TestWrongHash(t *testing.T) {
 	t.Parallel()

@@ -44,7 +44,7 @@ func TestHosts(t *testing.T) {
 				if way == ByStream {
 					w.SCP = nil
 				}
-				w.files(way, name == "bare")
+				w.files(way, name)
 			}
 			w.trees()
 		})
@@ -52,14 +52,17 @@ func TestHosts(t *testing.T) {
 }
 
 // files carries one file there and back in one way.
-func (w *world) files(way Way, bare bool) {
+func (w *world) files(way Way, host string) {
 	w.Helper()
 	ctx, dir := w.Context(), w.near+"/"+string(way)
-	checked := bySHA256
-	if bare {
+	checked, names := bySHA256, oddNames[:3]
+	switch host {
+	case "bare":
 		checked = byCksum
+	case "dash":
+		names = oddNames
 	}
-	for _, content := range []string{"", "x", noise(3<<20 + 17)} {
+	for _, content := range []string{"", "x", noise(large + 17)} {
 		name := count(int64(len(content)))
 		w.write(dir+"/"+name, content)
 		r, err := w.Put(ctx, []string{dir + "/" + name}, "", Options{})
@@ -79,7 +82,7 @@ func (w *world) files(way Way, bare bool) {
 	}
 	w.must(os.RemoveAll(w.far))
 	w.must(os.MkdirAll(w.far, 0o755))
-	for _, name := range oddNames {
+	for _, name := range names {
 		w.write(dir+"/"+name, name)
 		if _, err := w.Put(ctx, []string{dir + "/" + name}, ".", Options{}); err != nil {
 			w.Errorf("put %q: %v", name, err)

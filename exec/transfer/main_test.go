@@ -197,7 +197,7 @@ func noise(n int) string {
 
 // oddNames are names that a shell, scp or tar could take for something else.
 var oddNames = []string{
-	"a b", "it's", `q"uote`, "new\nline", "end\n", "-rf", "c:olon", "[x]*?", `back\slash`, "$(id)`id`", "~root", "\xff\xfe", " ", "é", "#;&|", strings.Repeat("n", 255),
+	"it's a", "new\nline", "\xff\xfe", `q"uote`, "end\n", "-rf", "c:olon", "[x]*?", `back\slash`, "$(id)`id`", "~root", " ", "é", "#;&|", strings.Repeat("n", 255),
 }
 
 func count(n int64) string { return fmt.Sprint(n) }

@@ -59,7 +59,9 @@ bivy_open_file() {
   chmod 600 "$F_tmp" || bivy_fail failed "$F_path"
   bivy_far "${PWD%/}/${F_tmp#./}" "cwd/${F_tmp#./}"
   bivy_say is=open "far=$F_far" "path=$F_path" "umask=$(umask)" "watched=$F_big"
-  if [ "$F_big" = 1 ]; then bivy_watch & fi
+  [ "$F_big" = 1 ] || return 0
+  bivy_watch &
+  bivy_flushing >/dev/null 2>&1 &
 }
 
 # Hashes the file while it arrives, and answers when all of it is there.
@@ -81,6 +83,16 @@ bivy_growing() {
   done
   cat
 }
+
+# Has the disk take what is there already, so that little is left for the end.
+bivy_flushing() {
+  trap - EXIT HUP INT TERM PIPE
+  while bivy_flush; do sleep 0.5 || sleep 1; done
+}
+
+# Of all that POSIX has only dd may know how to make the disk hold a file. The
+# redirection fails where there is none; dd itself would make one.
+bivy_flush() { dd if=/dev/null conv=fsync 2>/dev/null 1<"$F_tmp"; }
 
 # F_size: that of the temporary file, or empty.
 bivy_measure() {
@@ -124,8 +136,7 @@ bivy_place() {
     F_made=1
     chmod "$F_arg" "$F_tmp" || bivy_fail failed "$F_path"
   fi
-  # Of all that POSIX has only dd may know how to make the disk hold a file.
-  dd if=/dev/null of="$F_tmp" conv=notrunc,fsync 2>/dev/null
+  bivy_flush
   bivy_install
   trap - EXIT HUP INT TERM PIPE
   bivy_end is=done "created=$F_made" "owner=$F_owner"

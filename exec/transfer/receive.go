@@ -90,7 +90,12 @@ func (r *receiving) bySCP(ctx context.Context, s *stage, far string) (sum *sums,
 func (r *receiving) watch(ctx context.Context, s *stage, sum *sums, over <-chan struct{}, comes func()) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
+	flushed := int64(0)
 	return sumGrowing(ctx, s.file, sum, over, func(n int64) {
+		if n-flushed >= large {
+			flush(s.file, flushed, n-flushed)
+			flushed = n
+		}
 		if r.info.Size > 0 && n > r.info.Size {
 			stop(&ChangedError{Host: r.host(), Path: r.path})
 		}

@@ -52,10 +52,10 @@ func (s *sending) file(ctx context.Context, from source) (Result, error) {
 		return Result{}, err
 	}
 	sum, way := newSums(), BySCP
-	theirs, err := s.bySCP(ctx, f, known, size, sum)
+	err = s.bySCP(ctx, f, known["far"], size, sum)
 	if unusable := (*unusableError)(nil); errors.As(err, &unusable) {
 		tellWay(ctx, unusable)
-		way, theirs, sum = ByStream, "", newSums()
+		way, sum = ByStream, newSums()
 		err = s.byStream(ctx, f, size, sum)
 	}
 	if err != nil {
@@ -64,7 +64,7 @@ func (s *sending) file(ctx context.Context, from source) (Result, error) {
 	if after, err := f.Stat(); err != nil || after.Size() != size || !after.ModTime().Equal(before.ModTime()) || sum.n != size {
 		return Result{}, &ChangedError{Path: from.path}
 	}
-	how, err := s.check(ctx, f, sum, theirs)
+	how, err := s.check(ctx, f, sum, known["watched"] == "1")
 	if err != nil {
 		return Result{}, s.blame(ctx, err)
 	}
@@ -74,53 +74,47 @@ func (s *sending) file(ctx context.Context, from source) (Result, error) {
 	return Result{Way: way, Path: s.final, Bytes: size, Files: 1, SHA256: sum.sha256(), Checked: how}, nil
 }
 
-// bySCP sends the file by scp, and hashes it meanwhile. What the host says of the
-// hash by itself is returned. The error is *unusableError where another way may
-// work.
-func (s *sending) bySCP(ctx context.Context, f *os.File, known facts, size int64, sum *sums) (theirs string, err error) {
+// bySCP sends the file by scp, and hashes it meanwhile. The error is
+// *unusableError where another way may work.
+func (s *sending) bySCP(ctx context.Context, f *os.File, far string, size int64, sum *sums) error {
 	all, within := errgroup.WithContext(ctx)
 	arrived := make(chan struct{})
 	all.Go(func() error { return sumFile(within, f, sum) })
 	all.Go(func() error { return s.follow(within, arrived, size) })
 	all.Go(func() error {
 		defer close(arrived)
-		return s.copyTo(within, f.Name(), known["far"])
+		return s.copyTo(within, f.Name(), far)
 	})
 	failed := all.Wait()
 	unusable := (*unusableError)(nil)
 	if failed != nil && !errors.As(failed, &unusable) {
-		return "", failed
+		return failed
 	}
-	watched := known["watched"] == "1"
-	n, err := s.arrived(ctx, failed == nil && !watched)
+	n, err := s.arrived(ctx)
 	switch {
 	case err != nil:
-		return "", err
+		return err
 	case failed != nil && n > 0:
 		// It got on well until then: is it the host's disk?
 		s.dialog.say("room")
 		if _, err := s.dialog.wait(ctx, "room"); err != nil {
-			return "", err
+			return err
 		}
-		return "", unusable
+		return unusable
 	case failed != nil:
-		return "", unusable
+		return unusable
 	case n == 0 && size > 0:
-		return "", &unusableError{"what scp has sent is nowhere to be seen"}
-	case n != size && watched:
-		return "", nil // it is a file that changes, or the check finds out
+		return &unusableError{"what scp has sent is nowhere to be seen"}
+	case n != size:
+		return &ChangedError{Path: f.Name()}
 	}
-	said, err := s.dialog.wait(ctx, "sum")
-	return said["sum"], err
+	return nil
 }
 
-// arrived asks the host how much is there, and perhaps for its sum as well.
-func (s *sending) arrived(ctx context.Context, sum bool) (int64, error) {
+// arrived asks the host how much is there.
+func (s *sending) arrived(ctx context.Context) (int64, error) {
 	s.asked++
 	s.dialog.say("size %d", s.asked)
-	if sum {
-		s.dialog.say("sum")
-	}
 	for {
 		known, err := s.dialog.wait(ctx, "size")
 		if err != nil {
@@ -152,7 +146,7 @@ func (s *sending) follow(ctx context.Context, arrived <-chan struct{}, size int6
 			return s.dialog.failure(ctx)
 		case <-tick.C:
 		}
-		n, err := s.arrived(ctx, false)
+		n, err := s.arrived(ctx)
 		switch {
 		case ctx.Err() != nil:
 			return nil
@@ -211,36 +205,36 @@ func (s *sending) feed(ctx context.Context, answer string, write func(*chunks) e
 	return err
 }
 
-// check compares the sums of both sides. One that was made while the file
-// arrived may have seen what was not there yet, so that the whole is hashed once
-// more before it is called wrong.
-func (s *sending) check(ctx context.Context, f *os.File, sum *sums, theirs string) (how string, err error) {
-	for try := 0; ; try++ {
-		if theirs == "" {
+// check compares the sums of both sides. One that the host made while the file
+// arrived comes by itself; it may have seen what was not there yet, so that the
+// whole is hashed once more before it is called wrong.
+func (s *sending) check(ctx context.Context, f *os.File, sum *sums, watched bool) (how string, err error) {
+	for try := 1; ; try++ {
+		if !watched {
 			s.dialog.say("sum")
-			known, err := s.dialog.wait(ctx, "sum")
-			if err != nil {
-				return "", err
-			}
-			theirs = known["sum"]
 		}
-		how, v := sum.compare(theirs)
-		switch {
-		case v == same:
-			return how, nil
-		case v == notComparable:
+		watched = false
+		known, err := s.dialog.wait(ctx, "sum")
+		if err != nil {
+			return "", err
+		}
+		how, v := sum.compare(known["sum"])
+		if v == notComparable {
 			again := newSums()
 			again.crc = newCRC()
 			if err := sumFile(ctx, f, again); err != nil {
 				return "", err
 			}
 			sum.crc = again.crc
+			how, v = sum.compare(known["sum"])
+		}
+		switch {
+		case v == same:
+			return how, nil
 		case v == nonsense:
 			return "", s.odd("put", "it does not say how it checked the content")
-		case try > 0:
+		case try > 1:
 			return "", s.failed("put", s.final, file.Incomplete, "")
-		default:
-			theirs = ""
 		}
 	}
 }
