@@ -5,11 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -18,34 +16,14 @@ import (
 	"bivy/exec"
 	"bivy/exec/file"
 	"bivy/exec/mux"
-	"bivy/exec/proc"
+	"bivy/integration/mastertest"
 	"bivy/integration/sshdtest"
-	"bivy/internal/leak"
-	"bivy/sshcmd"
 )
 
 // patience is the deadline of everything that a test waits for.
 const patience = 60 * time.Second
 
-// The test binary plays the holder of a master, too.
-const (
-	roleVar    = "BIVY_MCP_TEST"
-	roleHolder = "holder"
-)
-
-func TestMain(m *testing.M) {
-	proc.UnignoreSignals() // the tests may run under nohup
-	if os.Getenv(roleVar) == roleHolder {
-		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
-		err := mux.Hold(ctx, os.NewFile(mux.LinkFD, "link"))
-		stop()
-		if err != nil {
-			os.Exit(1)
-		}
-		os.Exit(0)
-	}
-	leak.Main(m)
-}
+func TestMain(m *testing.M) { mastertest.Main(m) }
 
 // world is a real sshd, our masters for it, and a directory on it.
 type world struct {
@@ -87,41 +65,11 @@ func newWorld(t testing.TB) *world {
 func newWorldOf(t testing.TB, o sshdtest.Options) *world {
 	t.Helper()
 	server := sshdtest.Start(t, o)
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	// The path of t.TempDir leaves no room for a socket.
-	dir, err := os.MkdirTemp("/tmp", "bp") //nolint:usetesting // see above
-	if err != nil {
-		t.Fatal(err)
-	}
-	masters, err := mux.Open(mux.Config{
-		SSH: []string{"ssh"}, Holder: []string{self}, Sockets: filepath.Join(dir, "s"), CacheDir: filepath.Join(dir, "c"),
-		Env: append(os.Environ(), roleVar+"="+roleHolder, "LC_ALL=C"), Wait: patience,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := &world{t: t, dir: filepath.Join(server.Home, "ws"), masters: masters}
-	w.target = mux.Target{Host: "gpu1", User: sshcmd.User{ConfigFile: server.ConfigFile}}
+	masters, target := mastertest.Open(t, server)
+	w := &world{t: t, dir: filepath.Join(server.Home, "ws"), masters: masters, target: target}
 	if err := os.Mkdir(w.dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience) //nolint:usetesting // the cleanup runs after its end
-		defer cancel()
-		list, err := masters.List()
-		if err != nil {
-			t.Error(err)
-		}
-		for _, m := range list {
-			if _, err := masters.CloseID(ctx, m.ID, m.Host); err != nil {
-				t.Error(err)
-			}
-		}
-		_ = os.RemoveAll(dir)
-	})
 	return w
 }
 

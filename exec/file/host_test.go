@@ -15,6 +15,7 @@ import (
 	"bivy/exec"
 	"bivy/exec/lane"
 	"bivy/exec/proc"
+	"bivy/integration/mastertest"
 	"bivy/integration/sshdtest"
 	"bivy/internal/leak"
 )
@@ -22,13 +23,7 @@ import (
 // patience is the deadline of everything that a test waits for.
 const patience = 60 * time.Second
 
-func TestMain(m *testing.M) {
-	proc.UnignoreSignals() // the tests may run under nohup
-	if os.Getenv(roleVar) == roleHolder {
-		os.Exit(hold())
-	}
-	leak.Main(m)
-}
+func TestMain(m *testing.M) { mastertest.Main(m) }
 
 // host is a shell of this machine that plays a host: a Runner without ssh.
 type host struct {

@@ -4,55 +4,23 @@ import (
 	"context"
 	"errors"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"bivy/exec"
-	"bivy/exec/mux"
+	"bivy/integration/mastertest"
 	"bivy/integration/sshdtest"
-	"bivy/sshcmd"
 )
 
 // remote is a real sshd, and a Session on it.
 func remote(t testing.TB, o sshdtest.Options) (*sshdtest.Server, *Session) {
 	t.Helper()
 	server := sshdtest.Start(t, o)
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	// The path of t.TempDir leaves no room for a socket.
-	dir, err := os.MkdirTemp("/tmp", "bf") //nolint:usetesting // see above
-	if err != nil {
-		t.Fatal(err)
-	}
-	masters, err := mux.Open(mux.Config{
-		SSH: []string{"ssh"}, Holder: []string{self}, Sockets: filepath.Join(dir, "s"), CacheDir: filepath.Join(dir, "c"),
-		Env: append(os.Environ(), roleVar+"="+roleHolder, "LC_ALL=C"), Wait: patience,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience) //nolint:usetesting // the cleanup runs after its end
-		defer cancel()
-		list, err := masters.List()
-		if err != nil {
-			t.Error(err)
-		}
-		for _, m := range list {
-			if _, err := masters.CloseID(ctx, m.ID, m.Host); err != nil {
-				t.Error(err)
-			}
-		}
-		_ = os.RemoveAll(dir)
-	})
-	return server, &Session{Masters: masters, Target: mux.Target{Host: "gpu1", User: sshcmd.User{ConfigFile: server.ConfigFile}}}
+	masters, target := mastertest.Open(t, server)
+	return server, &Session{Masters: masters, Target: target}
 }
 
 // Every operation works over ssh, with hosts of several kinds.
@@ -192,19 +160,4 @@ func TestCutConnection(t *testing.T) {
 		h.want(t, "file", old)
 		h.wantNoLitter(t)
 	}
-}
-
-const (
-	roleVar    = "BIVY_FILE_TEST"
-	roleHolder = "holder"
-)
-
-// hold is the holder of a master, which the test binary plays.
-func hold() int {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
-	defer stop()
-	if err := mux.Hold(ctx, os.NewFile(mux.LinkFD, "link")); err != nil {
-		return 1
-	}
-	return 0
 }

@@ -18,20 +18,20 @@ unset CDPATH
 
 # Passes on the next $1 bytes of stdin and no more, with dd operands behind, such
 # as where to. A dd that does not know fullblock might stop after less; what it
-# reads a byte at a time is never short.
+# reads a byte at a time is never short. (That one says how much it was.)
 bivy_exactly() {
   [ -n "$L_dd" ] || bivy_dd
   L_n=$1
   shift
   case $L_n,$L_dd in
     0,*) ;;
-    *,1) dd bs=1 count="$L_n" "$@" 2>/dev/null ;;
-    *) dd iflag=fullblock bs="$L_n" count=1 "$@" 2>/dev/null ;;
+    *,1) dd bs=1 count="$L_n" "$@" ;;
+    *) dd iflag=fullblock status=none bs="$L_n" count=1 "$@" ;;
   esac
 }
 bivy_dd() {
   L_dd=1 L_sync=
-  ! dd iflag=fullblock bs=1 count=1 </dev/null >/dev/null 2>&1 || L_dd=fullblock
+  ! dd iflag=fullblock status=none bs=1 count=1 </dev/null >/dev/null 2>&1 || L_dd=fullblock
   # To make the disk hold a file, GNU's, busybox's and FreeBSD's dd know a word.
   ! dd bs=1 count=0 conv=fsync </dev/null of=/dev/null >/dev/null 2>&1 || L_sync=1
 }
@@ -51,7 +51,7 @@ bivy_serve() {
   L_status=$?
   case $1,$L_status in
     0,* | *,0) ;;
-    *,3) bivy_exactly "$1" >/dev/null ;;
+    *,3) bivy_exactly "$1" >/dev/null 2>&1 ;;
     # Nobody knows how much it has read.
     *) exit 75 ;;
   esac
@@ -69,7 +69,7 @@ bivy_lane() {
       call) ;;
       # The point keeps newlines at the end.
       long | define)
-        L_text=$(bivy_exactly "$L_text" && echo .)
+        L_text=$(bivy_exactly "$L_text" 2>/dev/null && echo .)
         L_text=${L_text%.}
         ;;
       *) exit 76 ;;

@@ -18,6 +18,7 @@ import (
 
 	"bivy/exec"
 	"bivy/exec/proc"
+	"bivy/integration/mastertest"
 	"bivy/internal/leak"
 	"bivy/sshcmd"
 )
@@ -25,13 +26,7 @@ import (
 // patience is the deadline of everything that a test waits for.
 const patience = 60 * time.Second
 
-func TestMain(m *testing.M) {
-	proc.UnignoreSignals() // the tests may run under nohup
-	if os.Getenv(roleVar) == roleHolder {
-		os.Exit(hold())
-	}
-	leak.Main(m)
-}
+func TestMain(m *testing.M) { mastertest.Main(m) }
 
 // local opens lanes in a shell of this machine.
 type local struct {

@@ -1,75 +1,24 @@
 package lane
 
 import (
-	"context"
-	"fmt"
 	"os"
-	"os/signal"
-	"path/filepath"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"bivy/exec"
 	"bivy/exec/mux"
+	"bivy/integration/mastertest"
 	"bivy/integration/sshdtest"
-	"bivy/sshcmd"
 )
-
-const (
-	roleVar    = "BIVY_LANE_TEST"
-	roleHolder = "holder"
-)
-
-// hold is what the test binary does as the holder of a master.
-func hold() int {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
-	defer stop()
-	if err := mux.Hold(ctx, os.NewFile(mux.LinkFD, "link")); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return 0
-}
 
 // remote is a pool of lanes on a real sshd, and what they are opened with.
 func remote(t *testing.T, o sshdtest.Options) (*sshdtest.Server, *Pool, *mux.Masters, mux.Target) {
 	t.Helper()
 	server := sshdtest.Start(t, o)
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	// The path of t.TempDir leaves no room for a socket.
-	dir, err := os.MkdirTemp("/tmp", "bl") //nolint:usetesting // see above
-	if err != nil {
-		t.Fatal(err)
-	}
-	masters, err := mux.Open(mux.Config{
-		SSH: []string{"ssh"}, Holder: []string{self}, Sockets: filepath.Join(dir, "s"), CacheDir: filepath.Join(dir, "c"),
-		Env: append(os.Environ(), roleVar+"="+roleHolder, "LC_ALL=C"), Wait: patience,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	target := mux.Target{Host: "gpu1", User: sshcmd.User{ConfigFile: server.ConfigFile}}
+	masters, target := mastertest.Open(t, server)
 	p := New(t.Context(), "gpu1", Over(masters, target))
-	t.Cleanup(func() {
-		p.Close()
-		ctx, cancel := context.WithTimeout(context.Background(), patience) //nolint:usetesting // the cleanup runs after its end
-		defer cancel()
-		list, err := masters.List()
-		if err != nil {
-			t.Error(err)
-		}
-		for _, m := range list {
-			if _, err := masters.CloseID(ctx, m.ID, m.Host); err != nil {
-				t.Error(err)
-			}
-		}
-		_ = os.RemoveAll(dir)
-	})
+	t.Cleanup(p.Close)
 	return server, p, masters, target
 }
 

@@ -1,7 +1,6 @@
 package transfer
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -9,45 +8,23 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"bivy/exec/mux"
-	"bivy/exec/proc"
+	"bivy/integration/mastertest"
 	"bivy/integration/sshdtest"
-	"bivy/internal/leak"
-	"bivy/sshcmd"
 )
 
 // patience is the deadline of everything that a test waits for.
 const patience = 60 * time.Second
 
-// The test binary plays the holder of a master, too.
-const (
-	roleVar    = "BIVY_TRANSFER_TEST"
-	roleHolder = "holder"
-)
-
-func TestMain(m *testing.M) {
-	proc.UnignoreSignals() // the tests may run under nohup
-	if os.Getenv(roleVar) == roleHolder {
-		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
-		err := mux.Hold(ctx, os.NewFile(mux.LinkFD, "link"))
-		stop()
-		if err != nil {
-			os.Exit(1)
-		}
-		os.Exit(0)
-	}
-	leak.Main(m)
-}
+func TestMain(m *testing.M) { mastertest.Main(m) }
 
 // world is a real sshd, and a Place on it.
 type world struct {
@@ -60,40 +37,10 @@ type world struct {
 
 func newWorld(t testing.TB, server *sshdtest.Server) *world {
 	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	// The path of t.TempDir leaves no room for a socket.
-	dir, err := os.MkdirTemp("/tmp", "bt") //nolint:usetesting // see above
-	if err != nil {
-		t.Fatal(err)
-	}
-	masters, err := mux.Open(mux.Config{
-		SSH: []string{"ssh"}, Holder: []string{self}, Sockets: filepath.Join(dir, "s"), CacheDir: filepath.Join(dir, "c"),
-		Env: append(os.Environ(), roleVar+"="+roleHolder, "LC_ALL=C"), Wait: patience, Spare: true,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience) //nolint:usetesting // the cleanup runs after its end
-		defer cancel()
-		list, err := masters.List()
-		if err != nil {
-			t.Error(err)
-		}
-		for _, m := range list {
-			if _, err := masters.CloseID(ctx, m.ID, m.Host); err != nil {
-				t.Error(err)
-			}
-		}
-		_ = os.RemoveAll(dir)
-	})
+	masters, target := mastertest.Open(t, server, func(c *mux.Config) { c.Spare = true })
 	w := &world{TB: t, server: server, far: server.Home + "/far", near: t.TempDir()}
 	w.Place = &Place{
-		Masters: masters, Root: "far", SCP: []string{"scp"},
-		Target: mux.Target{Host: "gpu1", User: sshcmd.User{ConfigFile: server.ConfigFile}},
+		Masters: masters, Root: "far", SCP: []string{"scp"}, Target: target,
 	}
 	w.must(os.MkdirAll(w.far, 0o755))
 	return w

@@ -16,7 +16,6 @@ bivy_open_tree() {
   [ -w . ] || bivy_fail denied "$PWD"
   bivy_host
   bivy_sweep
-  bivy_sweep_trees
   F_tmp=./.bivy-tmp-$F_id
   F_tree=$F_tmp/.bivy-tree-$F_id
   trap 'rm -rf "$F_tmp"' EXIT
@@ -25,16 +24,6 @@ bivy_open_tree() {
   bivy_choose 1
   bivy_branch
   bivy_say is=open "path=$F_path" "umask=$(umask)" "digest=$F_digest"
-}
-
-# Removes the trees that killed transfers left here, as bivy_sweep does files.
-bivy_sweep_trees() {
-  for F_old in ./.bivy-tmp-*; do
-    [ -d "$F_old" ] && [ ! -L "$F_old" ] || continue
-    if bivy_gone "${F_old#./.bivy-tmp-}" || [ -n "$(find "$F_old" -prune -mtime +1 2>/dev/null)" ]; then
-      rm -rf "$F_old"
-    fi
-  done
 }
 
 # What comes is hashed on its way to tar, where there is a branch for that. The
