@@ -54,7 +54,6 @@ bivy_open_file() {
   bivy_target
   bivy_host
   bivy_sweep
-  bivy_sweep_trees
   bivy_temporary
   chmod 600 "$F_tmp" || bivy_fail failed "$F_path"
   bivy_far "${PWD%/}/${F_tmp#./}" "cwd/${F_tmp#./}"
