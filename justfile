@@ -37,6 +37,7 @@ versions DIR:
 bench:
     go run ./integration/bench
 
-# the binary ./bivy, without C libraries
+# the binaries ./bivy and, for `bivy mcp`, ./bivy-mcp, without C libraries
 build:
-    CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o bivy ./cmd/bivy
+    CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -tags split -o bivy ./cmd/bivy
+    CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o bivy-mcp ./cmd/bivy

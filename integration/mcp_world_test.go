@@ -26,8 +26,13 @@ type agent struct {
 // agent starts `bivy mcp` with flags.
 func (w *world) agent(flags ...string) *agent {
 	w.tb.Helper()
+	return w.agentOf(os.Getenv(binaryVariable), flags...)
+}
+
+// agentOf is agent with another binary.
+func (w *world) agentOf(binary string, flags ...string) *agent {
+	w.tb.Helper()
 	a := &agent{w: w, notes: make(chan string, 100), stderr: &lockedBuffer{}}
-	binary := os.Getenv(binaryVariable)
 	cmd := &osexec.Cmd{Path: binary, Args: append([]string{binary, "mcp"}, flags...), Dir: w.proj, Env: w.env, Stderr: a.stderr}
 	client := mcp.NewClient(&mcp.Implementation{Name: "test", Version: "1"}, &mcp.ClientOptions{
 		ProgressNotificationHandler: func(_ context.Context, r *mcp.ProgressNotificationClientRequest) {

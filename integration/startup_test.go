@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -47,9 +48,7 @@ func TestStart(t *testing.T) {
 func released(t *testing.T) string {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "bivy")
-	if err := tool(t.Context(), "", "env", "CGO_ENABLED=0", "go", "build", "-trimpath", "-ldflags=-s -w", "-o", binary, "bivy/cmd/bivy"); err != nil {
-		t.Fatal(err)
-	}
+	build(t, binary, "-tags=split")
 	info, err := os.Stat(binary)
 	if err != nil {
 		t.Fatal(err)
@@ -58,6 +57,34 @@ func released(t *testing.T) string {
 		t.Errorf("the binary has %d bytes; the most is %d", info.Size(), maxBinary)
 	}
 	return binary
+}
+
+// build makes a program as the justfile does.
+func build(t *testing.T, binary string, flags ...string) {
+	t.Helper()
+	args := append([]string{"env", "CGO_ENABLED=0", "go", "build", "-trimpath", "-ldflags=-s -w", "-o", binary}, flags...)
+	if err := tool(t.Context(), "", append(args, "bivy/cmd/bivy")...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestSplit: what the justfile builds are two programs, of which the first
+// becomes the second for agents, and says what is missing where that is.
+func TestSplit(t *testing.T) {
+	dir := t.TempDir()
+	build(t, filepath.Join(dir, "bivy"), "-tags=split")
+	onSSHD(t, hostOptions{}, func(t *testing.T, w *world) {
+		var words bytes.Buffer
+		exit, err := proc.Run(t.Context(), proc.Spec{Args: []string{filepath.Join(dir, "bivy"), "mcp", "--host", "gpu1"}, Env: w.env, Stderr: &words})
+		if err != nil || exit.Code != 81 || !strings.Contains(words.String(), filepath.Join(dir, "bivy-mcp")) {
+			t.Errorf("alone: %v, %v, %q", exit, err, words.String())
+		}
+		build(t, filepath.Join(dir, "bivy-mcp"))
+		w.write(w.remote+"/f", "one\n")
+		a := w.agentOf(filepath.Join(dir, "bivy"), "--host", "gpu1", "--read-only")
+		a.wants("one\n", "read_file", args{"file_path": "f"})
+		a.end()
+	})
 }
 
 // call is one that succeeded, in one line of strace or the second of two.

@@ -216,3 +216,12 @@ func Run(ctx context.Context, s Spec) (Exit, error) {
 	}
 	return p.Wait()
 }
+
+// Become replaces this process by a program, with its arguments from argv[0] on.
+// It returns only where that cannot be.
+func Become(path string, argv, env []string) error {
+	if err := syscall.Exec(path, argv, env); err != nil {
+		return fmt.Errorf("start %s: %w", path, err)
+	}
+	return nil
+}

@@ -45,7 +45,7 @@ func newBench(ctx context.Context, o sshdtest.Options) (*bench, error) {
 // open builds bivy, starts the server and logs in.
 func (b *bench) open(ctx context.Context, o sshdtest.Options) error {
 	o.LoginShell = "sh"
-	build := proc.Spec{Args: []string{"go", "build", "-trimpath", "-o", b.bivy, "bivy/cmd/bivy"}, Env: append(os.Environ(), "CGO_ENABLED=0")}
+	build := proc.Spec{Args: []string{"go", "build", "-trimpath", "-ldflags=-s -w", "-tags=split", "-o", b.bivy, "bivy/cmd/bivy"}, Env: append(os.Environ(), "CGO_ENABLED=0")}
 	if err := b.must(ctx, build); err != nil {
 		return err
 	}
