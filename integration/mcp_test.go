@@ -185,6 +185,9 @@ func TestMCPLostLink(t *testing.T) {
 		if s := <-done; !s.IsError || s.fields["state"] != "unknown" || s.fields["class"] != "link_lost" || !strings.Contains(s.text, "(class: link_lost)") {
 			t.Errorf("the result is %q, %v", s.text, s.fields)
 		}
+		// What only reads is asked again where a lane turns out to be lost. A change
+		// that came first might be told that nobody knows.
+		a.wants("one\n", "read_file", args{"file_path": "a"})
 		a.wants("+two", "edit_file", args{"file_path": "a", "old_string": "one", "new_string": "two"})
 		a.wants("here", "run_shell_command", args{"command": "echo here"})
 		w.goneThere()
