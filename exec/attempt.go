@@ -150,8 +150,8 @@ func (a *attempt) watch(ctx context.Context) (exit proc.Exit, lingering bool) {
 	var (
 		timeout <-chan time.Time
 		doubt   = time.After(suspectStranger)
-		trusted bool
-		dead    = make(chan bool, 1)
+		doubted bool
+		dead    = make(chan bool, 2) // one for each doubt
 		hurry   = a.cmd.Hurry
 		open    = a.streams
 		gone    bool
@@ -195,11 +195,14 @@ func (a *attempt) watch(ctx context.Context) (exit proc.Exit, lingering bool) {
 				a.reported(mux.Ended{}, false, gone)
 			}
 		case <-doubt:
-			switch {
-			case !a.started.IsZero() || gone || a.canceled != nil:
-			case !trusted && !a.lease.OnStranger():
-				trusted, doubt = true, time.After(suspect-suspectStranger)
-			default:
+			if !a.started.IsZero() || gone || a.canceled != nil {
+				continue
+			}
+			early := !doubted
+			if doubted = true; early {
+				doubt = time.After(suspect - suspectStranger)
+			}
+			if !early || a.lease.OnStranger() {
 				go func() { dead <- !a.lease.Responsive(ctx) }()
 			}
 		case a.wedged = <-dead:

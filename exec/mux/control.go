@@ -149,13 +149,9 @@ func held(socket string) bool {
 	return err == nil && !free
 }
 
-// OnStranger reports that the lease is on a master that no holder of ours has
-// started, as far as one can tell; the user's own is one.
-func (l *Lease) OnStranger() bool { return l.stranger() }
-
-// stranger reports that whoever listens in the place of a master is none that
-// a holder of ours has started, as far as one can tell.
-func (l *Lease) stranger() bool {
+// OnStranger reports that whoever listens in the place of a master is none that
+// a holder of ours has started, as far as one can tell; the user's own is one.
+func (l *Lease) OnStranger() bool {
 	ssh, _ := l.masters.recorded(l.id)
 	return ssh == 0 && !held(l.ControlPath())
 }
@@ -180,5 +176,5 @@ func (l *Lease) spares(err error) bool {
 		protocol *ProtocolError
 	)
 	_, must := l.Dials()
-	return answersNot(err) && l.stranger() || errors.As(err, &foreign) || must && errors.As(err, &protocol)
+	return answersNot(err) && l.OnStranger() || errors.As(err, &foreign) || must && errors.As(err, &protocol)
 }

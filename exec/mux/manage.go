@@ -129,7 +129,7 @@ func (m *Masters) CloseID(ctx context.Context, id, host string) (closed bool, er
 	m.forgetFailure(id)
 	master := m.at(id, host, "")
 	politely := master.Terminate(ctx)
-	if answersNot(politely) && master.stranger() {
+	if answersNot(politely) && master.OnStranger() {
 		return false, fmt.Errorf("close the master of %s: somebody else listens on %s: %w", host, socket, politely)
 	}
 	// The holder follows its ssh; one whose ssh did not answer is told.
