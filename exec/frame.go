@@ -93,7 +93,7 @@ func commandFrame(c Command, id identity, m mode) []byte {
 	if m == modeWatch {
 		b.WriteString(frame.Strip(lifeline) + "B_tree=" + sshcmd.Quote(frame.Tree()) + "\n")
 	}
-	how, keep, inline := "bivy_run", "", ""
+	how, keep := "bivy_run", ""
 	switch {
 	case c.Keep:
 		how, keep = "bivy_keep", "1"
@@ -101,23 +101,15 @@ func commandFrame(c Command, id identity, m mode) []byte {
 		how = "bivy_log"
 		b.WriteString(frame.Strip(logScript) + "B_log=" + strconv.FormatInt(c.Log, 10) + "\n")
 	}
-	if c.Inline {
-		inline = "1"
-	}
-	early := m == modeEarly
-	if early {
-		m = modeUser
-	}
-	fmt.Fprintf(&b, "B_nonce=%s B_run=%s B_mode=%s B_how=%s B_keep=%s B_inline=%s B_grace=%d B_dir=%s\n",
-		id.nonce, id.run, m, how, keep, inline, int(c.grace().Seconds()), sshcmd.Quote(c.Dir))
+	fmt.Fprintf(&b, "B_nonce=%s B_run=%s B_mode=%s B_how=%s B_keep=%s B_grace=%d B_dir=%s\n",
+		id.nonce, id.run, m, how, keep, int(c.grace().Seconds()), sshcmd.Quote(c.Dir))
 	b.WriteString("bivy_env() {\nexport BIVY_RUN=" + id.run + "\n")
 	for _, v := range c.Env {
 		fmt.Fprintf(&b, "export %s=%s\n", v.Name, sshcmd.Quote(v.Value))
 	}
 	argv := c.Argv
 	if c.Inline {
-		argv = []string{"bivy_inline"}
-		b.WriteString("}\nbivy_inline() {\n" + c.Script + "\n")
+		b.WriteString("}\nbivy_child() {\nbivy_env\n" + c.Script + "\n")
 	} else if c.Script != "" {
 		argv = scriptArgv(&b, c.Script, id.nonce)
 	} else if strings.HasPrefix(argv[0], "-") {
@@ -126,7 +118,7 @@ func commandFrame(c Command, id identity, m mode) []byte {
 		argv = append([]string{"/bin/sh", "-c", `"$0" "$@"`}, argv...)
 	}
 	b.WriteString("}\nbivy_main " + sshcmd.QuoteAll(argv) + "\n")
-	if early {
+	if m == modeEarly {
 		return frame.PackBefore(b.String())
 	}
 	return frame.Pack(b.String())

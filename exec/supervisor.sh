@@ -5,9 +5,10 @@
 #
 # Set by the frame: B_nonce (makes our marks ours), B_dir (where to run),
 # B_grace (seconds between TERM and KILL), B_mode (watch: stdin is our
-# lifeline; user: stdin is the command's; tty: so is the terminal), B_how (the
-# function that runs the command: bivy_run, or one that does more), and the
-# function bivy_env, which exports the command's environment.
+# lifeline; user: stdin is the command's; early: so it is, and right behind the
+# frame; tty: so is the terminal), B_how (the function that runs the command:
+# bivy_run, or one that does more), and the function bivy_env, which exports the
+# command's environment.
 
 # A signal to the group leaves us alive to tell what became of the command,
 # which starts with the defaults again. Ignored, not caught: bash that catches
@@ -105,15 +106,11 @@ bivy_report() {
 
 # The command itself: this process becomes it. Where bivy_env opened a long
 # script on descriptor 3, the command gets it as 9: mksh closes descriptors
-# above 2 at exec unless a redirection of that very exec made them.
+# above 2 at exec unless a redirection of that very exec made them. (A frame with
+# a script of ours that this very shell can run brings another bivy_child.)
 bivy_child() {
   B_here=
   bivy_env
-  # A script of ours that this very shell can run.
-  if [ -n "$B_inline" ]; then
-    bivy_inline
-    exit
-  fi
   [ -z "$B_here" ] || exec "$@" 9<&3 3<&-
   exec "$@"
 }
