@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"bivy/exec/mux"
+	"bivy/internal/partial"
 	"bivy/internal/termsafe"
 )
 
@@ -83,7 +84,7 @@ func (s *scanner) Write(p []byte) (int, error) {
 	for len(data) > 0 {
 		i := bytes.Index(data, s.prefix)
 		if i < 0 {
-			keep := partialSuffix(data, s.prefix)
+			keep := partial.Suffix(data, s.prefix)
 			s.pass(data[:len(data)-keep])
 			s.held = append([]byte(nil), data[len(data)-keep:]...)
 			break
@@ -115,17 +116,6 @@ func (s *scanner) finish() error {
 	s.held = nil
 	s.pass(held)
 	return s.broken
-}
-
-// partialSuffix is the length of the longest end of data that begins prefix.
-func partialSuffix(data, prefix []byte) int {
-	start := max(0, len(data)-len(prefix)+1)
-	for i := start; i < len(data); i++ {
-		if data[i] == prefix[0] && bytes.HasPrefix(prefix, data[i:]) {
-			return len(data) - i
-		}
-	}
-	return 0
 }
 
 func (s *scanner) pass(p []byte) {

@@ -3,6 +3,8 @@ package file
 import (
 	"bytes"
 	"strings"
+
+	"bivy/internal/partial"
 )
 
 const (
@@ -57,25 +59,9 @@ func (s *splitter) take(p []byte) error {
 		}
 		return s.keep(rest)
 	}
-	sure := len(p) - s.doubt(p)
+	sure := len(p) - partial.Suffix(p, s.mark)
 	s.held = bytes.Clone(p[sure:])
 	return s.pass(p[:sure])
-}
-
-// doubt is the length of the longest end of p that the mark may begin with.
-func (s *splitter) doubt(p []byte) int {
-	end := p[max(0, len(p)-len(s.mark)+1):]
-	for i := bytes.IndexByte(end, s.mark[0]); i >= 0; {
-		if bytes.HasPrefix(s.mark, end[i:]) {
-			return len(end) - i
-		}
-		next := bytes.IndexByte(end[i+1:], s.mark[0])
-		if next < 0 {
-			break
-		}
-		i += 1 + next
-	}
-	return 0
 }
 
 func (s *splitter) pass(p []byte) error {

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"strconv"
+
+	"bivy/internal/partial"
 )
 
 // reply takes one of a lane's streams, stdout (0) or stderr (1), and gives each
@@ -32,7 +34,7 @@ func (s *reply) Write(p []byte) (int, error) {
 	for {
 		at := bytes.Index(data, s.mark)
 		if at < 0 {
-			sure := len(data) - s.doubt(data)
+			sure := len(data) - partial.Suffix(data, s.mark)
 			s.held = bytes.Clone(data[sure:])
 			return len(p), s.pass(data[:sure])
 		}
@@ -54,17 +56,6 @@ func (s *reply) Write(p []byte) (int, error) {
 		}
 		data = rest[end+1:]
 	}
-}
-
-// doubt is the length of the longest end of data that a mark may begin with.
-func (s *reply) doubt(data []byte) int {
-	end := data[max(0, len(data)-len(s.mark)+1):]
-	// There is no other such byte in a mark's beginning than its first.
-	at := bytes.LastIndexByte(end, s.mark[0])
-	if at < 0 || !bytes.HasPrefix(s.mark, end[at:]) {
-		return 0
-	}
-	return len(end) - at
 }
 
 // pass gives bytes to the call whose turn it is. What belongs to none is noise.

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"bivy/exec/file"
+	"bivy/internal/partial"
 )
 
 const (
@@ -70,14 +71,7 @@ func (a *answers) content(p []byte) ([]byte, error) {
 		a.marked = true
 		return rest, a.pass(body)
 	}
-	sure := len(p)
-	// The longest end that the mark may begin with.
-	for i := max(0, len(p)-len(a.mark)+1); i < len(p); i++ {
-		if bytes.HasPrefix(a.mark, p[i:]) {
-			sure = i
-			break
-		}
-	}
+	sure := len(p) - partial.Suffix(p, a.mark)
 	a.held = bytes.Clone(p[sure:])
 	return nil, a.pass(p[:sure])
 }
