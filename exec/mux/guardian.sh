@@ -111,7 +111,13 @@ bivy_orders() {
         ;;
       kill)
         eval "B_job=\$B_job_$B_id"
-        if [ -n "$B_job" ]; then kill -USR2 "$B_job"; else bivy_start 0 1; fi
+        [ -n "$B_job" ] || { bivy_start 0 1; continue; }
+        # zsh has the default action for a moment when a trap takes the place
+        # of an ignored signal: the signal may have ended what was to end the
+        # command. wait tells that from one that is done.
+        kill -USR2 "$B_job" && continue
+        wait "$B_job"
+        [ $? -le 128 ] || bivy_start 0 1
         ;;
     esac
   done
