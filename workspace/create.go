@@ -89,6 +89,7 @@ func (w *Workspaces) Create(ctx context.Context, wish Wish) (Made, error) {
 	fresh := rec.Created.IsZero()
 	rec.ProjectDir, rec.Ref, rec.Source, rec.Snapshot = repo.Top(), snap.Ref, snap.Source, snap.Commit
 	rec.ObjectFormat, rec.Branch = repo.Format(), branchFor(rec.Name)
+	rec.Sent = []Sent{{Snapshot: snap.Commit, Source: snap.Source}}
 	made, err := w.send(ctx, wish, rec, snap)
 	if err != nil {
 		// Nothing was made on the host: then nothing is remembered either. A
@@ -232,6 +233,7 @@ func (w *Workspaces) finished(ctx context.Context, lease *mux.Lease, rec Record)
 		return Made{}, &Trouble{Host: rec.Host, Kind: "exists", Path: termsafe.Line(rec.Dir, 300)}
 	}
 	rec.Snapshot, rec.State, rec.Updated = a.one("head"), Ready, time.Now()
+	rec.Sent = []Sent{{Snapshot: rec.Snapshot, Source: rec.Source}}
 	return Made{Record: rec}, w.Registry.Put(rec)
 }
 

@@ -1,8 +1,9 @@
 # What a workspace holds that exists nowhere else, and what runs in it; the
 # inside of a function, called in a subshell. Set by the caller: W_dir,
-# W_snapshot, W_limit (how many of each to list), W_disk (1: count the blocks),
-# W_only (running: tell nothing else). What cannot be found out is answered
-# with a count of "?" and a line "unknown=WHY": it must never pass for nothing.
+# W_sent (the commits that came from us, with spaces between), W_limit (how many
+# of each to list), W_disk (1: count the blocks), W_only (running: tell nothing
+# else). What cannot be found out is answered with a count of "?" and a line
+# "unknown=WHY": it must never pass for nothing.
 [ -d "$W_dir" ] || bivy_trouble gone
 printf 'there=1\n'
 
@@ -147,7 +148,7 @@ if [ -n "$(bivy_git for-each-ref --format=x refs/stash 2>&1)" ]; then
 fi
 bivy_number stash_count "$W_number"
 
-# Commits on any ref or worktree that neither our snapshot nor any
+# Commits on any ref or worktree that neither what we sent nor any
 # remote-tracking branch has. A worktree without a commit has a HEAD of zeros.
 W_heads=$(printf '%s\n' "$W_trees" | while read -r W_word W_value; do
   case $W_word in HEAD) case $W_value in *[!0]*) printf '%s ' "$W_value" ;; esac ;; esac
@@ -167,7 +168,9 @@ elif ! bivy_git symbolic-ref -q HEAD >/dev/null 2>&1; then
   echo 'unknown=HEAD is broken'
 fi
 W_range="$W_range --not --remotes"
-if bivy_git cat-file -e "$W_snapshot^{commit}" 2>/dev/null; then W_range="$W_range $W_snapshot"; fi
+for W_one in $W_sent; do
+  if bivy_git cat-file -e "$W_one^{commit}" 2>/dev/null; then W_range="$W_range $W_one"; fi
+done
 bivy_number commit_count "$(bivy_git rev-list --count $W_range -- 2>&1)"
 bivy_git log --no-show-signature --max-count="$W_limit" --format='commit=%H %s' $W_range -- 2>/dev/null
 # The tips, those without a child, decide whether all of these are known

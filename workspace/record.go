@@ -3,6 +3,7 @@ package workspace
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -15,6 +16,11 @@ func (r Record) check() error {
 	if _, err := sshcmd.ParseHost(r.Host); err != nil {
 		return err
 	}
+	for _, id := range r.sent() {
+		if !hexID().MatchString(id) {
+			return fmt.Errorf("%q is no object name", id)
+		}
+	}
 	if r.Dir == "" {
 		return nil
 	}
@@ -25,4 +31,18 @@ func (r Record) check() error {
 		return fmt.Errorf("its directory %q does not end in /%s/%s", r.Dir, r.Project, r.Name)
 	}
 	return nil
+}
+
+// sent returns the ids of the commits that the host got from us, the newest
+// last: commits that stand on them are the workspace's own.
+func (r Record) sent() []string {
+	var ids []string
+	for _, s := range r.Sent {
+		ids = append(ids, s.Snapshot)
+	}
+	// A record of the first version has only the last.
+	if r.Snapshot != "" && !slices.Contains(ids, r.Snapshot) {
+		ids = append(ids, r.Snapshot)
+	}
+	return ids
 }

@@ -58,11 +58,39 @@ type Record struct {
 	Ref      string `json:"ref,omitempty"`
 	// Branch is the branch that is checked out there at first.
 	Branch string `json:"branch,omitempty"`
+	// Sent is every state that was sent to it, the newest last: what its
+	// commits may stand on. Snapshot and Source are those of the last.
+	Sent []Sent `json:"sent,omitempty"`
+	// Pulled says where its commits are kept here.
+	Pulled []Pulled `json:"pulled,omitempty"`
+	// Adopted is a directory that was there before: nothing is sent to it, and
+	// removing the workspace leaves it alone.
+	Adopted bool `json:"adopted,omitempty"`
 	// ObjectFormat is git's name of the hash: sha1 or sha256.
 	ObjectFormat string    `json:"object_format,omitempty"`
 	State        State     `json:"state"`
 	Created      time.Time `json:"created"`
 	Updated      time.Time `json:"updated"`
+}
+
+// Sent is one state of the project as it was sent.
+type Sent struct {
+	// Snapshot is the commit that the host got, Source the commit here that it
+	// was made from. They are the same where history was sent.
+	Snapshot string `json:"snapshot"`
+	Source   string `json:"source"`
+	// Dirty says that Snapshot holds changes that Source does not have.
+	Dirty bool `json:"dirty,omitempty"`
+}
+
+// Pulled is a tip of a workspace that was brought here.
+type Pulled struct {
+	// There is the commit's id in the workspace, Here the one that it got in
+	// the project, where it stands on Source instead of Snapshot; Ref leads to
+	// it there.
+	There string `json:"there"`
+	Here  string `json:"here"`
+	Ref   string `json:"ref"`
 }
 
 // FullName returns the full name of the record's workspace.

@@ -3,6 +3,7 @@ package workspace
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"bivy/archive"
@@ -106,8 +107,8 @@ func (w *Workspaces) allHere(ctx context.Context, rec Record, tips []string) boo
 		return false
 	}
 	for i, ok := range here {
-		// Our own snapshot is a tip too, of a branch without new commits.
-		if !ok && tips[i] != rec.Snapshot {
+		// What we sent is a tip too, of a branch without new commits.
+		if !ok && !slices.Contains(rec.sent(), tips[i]) {
 			return false
 		}
 	}

@@ -89,7 +89,7 @@ func inspectFunction() string { return "bivy_inspect() (\n" + inspectScript + ")
 func inspectVars(rec Record, disk bool) []variable {
 	vars := []variable{
 		{"W_dir", rec.Dir},
-		{"W_snapshot", rec.Snapshot},
+		{"W_sent", strings.Join(rec.sent(), " ")},
 		{"W_limit", strconv.Itoa(maxListed)},
 		{"W_disk", "0"},
 		{"W_only", ""},
