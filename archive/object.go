@@ -29,9 +29,9 @@ type objectStore struct {
 	z *zlib.Writer // kept, since each new one costs most of a megabyte
 }
 
-// put writes one object ("tree" or "commit") and returns its id.
+// put writes one object ("tree", "commit" or "blob") and returns its id.
 func (o *objectStore) put(kind string, content []byte) (string, error) {
-	raw := slices.Concat([]byte(kind+" "+strconv.Itoa(len(content))+"\x00"), content)
+	raw := framed(kind, content)
 	id := o.hash(raw)
 	var packed bytes.Buffer
 	if err := o.deflate(&packed, raw); err != nil {
@@ -45,6 +45,11 @@ func (o *objectStore) put(kind string, content []byte) (string, error) {
 		return "", fmt.Errorf("write a %s: %w", kind, err)
 	}
 	return id, nil
+}
+
+// framed is an object as git hashes it: with its kind and size in front.
+func framed(kind string, content []byte) []byte {
+	return slices.Concat([]byte(kind+" "+strconv.Itoa(len(content))+"\x00"), content)
 }
 
 func (o *objectStore) deflate(to io.Writer, raw []byte) error {

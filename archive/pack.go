@@ -33,6 +33,12 @@ const (
 	maxClaims = 1000
 )
 
+// Known reports whether the host claims to have all that is to be sent. What is
+// included is sent with each snapshot.
+func (s *Snapshot) Known(have []Have) bool {
+	return s.IncludeTree == "" && slices.ContainsFunc(have, func(h Have) bool { return h.Snapshot == s.Commit })
+}
+
 // Pack writes the snapshot to w as one pack for `git index-pack --stdin
 // --fix-thin`, without what the host has. Where the host has the snapshot
 // itself, nothing is written and Objects is 0.
@@ -46,7 +52,7 @@ const (
 // Snapshot. When ctx ends git is ended; a Write of w that hangs is the
 // caller's to end.
 func (s *Snapshot) Pack(ctx context.Context, have []Have, w io.Writer, progress func(Progress)) (PackStats, error) {
-	if slices.ContainsFunc(have, func(h Have) bool { return h.Snapshot == s.Commit }) {
+	if s.Known(have) {
 		return PackStats{}, nil
 	}
 	exclude, err := s.exclude(ctx, have)
@@ -54,7 +60,13 @@ func (s *Snapshot) Pack(ctx context.Context, have []Have, w io.Writer, progress 
 		return PackStats{}, err
 	}
 	var revs bytes.Buffer
+	for _, id := range s.Shallow {
+		fmt.Fprintln(&revs, "--shallow", id)
+	}
 	fmt.Fprintln(&revs, s.Commit)
+	if s.IncludeTree != "" {
+		fmt.Fprintln(&revs, s.IncludeTree)
+	}
 	for _, id := range exclude {
 		fmt.Fprintln(&revs, "^"+id)
 	}
@@ -62,7 +74,7 @@ func (s *Snapshot) Pack(ctx context.Context, have []Have, w io.Writer, progress 
 	defer meter.stop()
 	out := &packWriter{w: w, wrote: meter.wrote}
 	err = call{
-		dir: s.repo.dir, env: s.tmp.env, args: packArgs(len(exclude) > 0, progress != nil),
+		dir: s.repo.dir, env: s.tmp.env, args: s.packArgs(len(exclude) > 0, progress != nil),
 		stdin: &revs, stdout: out, stderr: meter,
 	}.run(ctx)
 	stats := PackStats{Objects: out.objects(), Bytes: out.n, Excluded: len(exclude)}
@@ -97,13 +109,20 @@ func (s *Snapshot) Pack(ctx context.Context, have []Have, w io.Writer, progress 
 //	--window=0, level 1  1.8 s   +19 %        0.92 s   same
 //
 // Level 4 it is: what level 1 saves, any link below 80 Mbit/s loses again.
-// When something is excluded the window stays at its default of 10, since then
+// When something is excluded the window stays at git's default, since then
 // nearly every object is the next version of one that the host has.
-func packArgs(thin, progress bool) []string {
+//
+// History is another matter: the deltas of a clone that was never packed have
+// to be found, or it crosses many times as large.
+func (s *Snapshot) packArgs(thin, progress bool) []string {
 	args := []string{"pack-objects", "--revs", "--stdout", "--delta-base-offset", "--no-use-bitmap-index", "--compression=4"}
 	if thin {
-		args = append(args, "--thin", "--shallow", "--window=10")
-	} else {
+		args = append(args, "--thin")
+	}
+	if thin || len(s.Shallow) > 0 {
+		args = append(args, "--shallow")
+	}
+	if !thin && !s.History {
 		args = append(args, "--window=0")
 	}
 	if !progress {

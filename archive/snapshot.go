@@ -9,45 +9,36 @@ import (
 	"slices"
 )
 
-// Snapshot is a commit without parents, made for one travel. The caller
-// closes it.
+// Snapshot is what of a repository is to be sent, made for one travel: a commit
+// without parents, unless it is dirty or history. The caller closes it.
 type Snapshot struct {
-	// Commit is the id of the snapshot commit, Tree that of its tree.
+	// Commit is the id of the commit to be checked out there, Tree that of its
+	// tree.
 	Commit, Tree string
 	// Source is the id of the commit that it was made from, Ref what the
 	// caller called it.
 	Source, Ref string
+	// Clean is the snapshot of Source: Commit itself, or its parent where Dirty.
+	Clean string
+	// Dirty says that Commit holds changes that Source does not have, History
+	// that Commit is Source and its history goes along.
+	Dirty, History bool
+	// Shallow lists the commits of that history whose parents are not sent.
+	Shallow []string
 	// Ignored is the number of files, links and submodules that
 	// export-ignore left out. A tree may have lost all of them; then Tree is
 	// the empty tree, as `git archive` would write an empty archive.
 	Ignored int
+	// Nested are directories that a dirty snapshot left out, since they are
+	// repositories of their own.
+	Nested []string
+	// Included are the files that go along beside the commit, IncludeTree the
+	// id of their tree; both are empty where there are none.
+	Included    []File
+	IncludeTree string
 
 	repo *Repo
 	tmp  *scratch
-}
-
-// Snapshot makes the snapshot of a ref: a branch, a tag, an id, or any other
-// way to name a commit that git has. Submodules stay the ids that they are.
-// The error is *RefError where the ref is at fault, *MissingError where this
-// clone lacks part of the tree, else *GitError, the system's or the context's.
-func (r *Repo) Snapshot(ctx context.Context, ref string) (*Snapshot, error) {
-	source, err := r.resolve(ctx, ref)
-	if err != nil {
-		return nil, err
-	}
-	tmp, err := r.newScratch()
-	if err != nil {
-		return nil, err
-	}
-	m, err := r.build(ctx, tmp, source)
-	if err != nil {
-		_ = tmp.close()
-		return nil, r.explain(ctx, source.id, err)
-	}
-	return &Snapshot{
-		Commit: m.id, Tree: m.tree, Ignored: m.ignored,
-		Source: source.id, Ref: ref, repo: r, tmp: tmp,
-	}, nil
 }
 
 // Close removes the temporary object directory. It may be called again.
@@ -65,24 +56,32 @@ func (r *Repo) build(ctx context.Context, tmp *scratch, source commit) (made, er
 	if err != nil {
 		return made{}, err
 	}
+	m, err := r.buildTree(ctx, tmp, source.tree, entries)
+	if err != nil {
+		return made{}, err
+	}
+	m.id, err = tmp.objects.put("commit", snapshotCommit(m.tree, source))
+	return m, err
+}
+
+// buildTree writes the tree without what export-ignore keeps here.
+func (r *Repo) buildTree(ctx context.Context, tmp *scratch, tree string, entries []entry) (made, error) {
 	drop, err := r.exportIgnored(ctx, tmp, entries)
 	if err != nil {
 		return made{}, err
 	}
-	m := made{tree: source.tree}
-	if slices.Contains(drop, true) {
+	m := made{tree: tree}
+	switch {
+	case slices.Contains(drop, true):
 		p := pruner{entries: entries, drop: drop, store: tmp.objects}
-		if m.tree, err = p.prune(source.tree); err != nil {
+		if m.tree, err = p.prune(tree); err != nil {
 			return made{}, err
 		}
 		m.ignored = p.ignored
-	} else if len(entries) == 0 {
+	case len(entries) == 0:
 		// git knows the empty tree without having it; a pack needs it.
-		if m.tree, err = tmp.objects.put("tree", nil); err != nil {
-			return made{}, err
-		}
+		m.tree, err = tmp.objects.put("tree", nil)
 	}
-	m.id, err = tmp.objects.put("commit", snapshotCommit(m.tree, source))
 	return m, err
 }
 

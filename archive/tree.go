@@ -19,10 +19,17 @@ func (e entry) name() string { return e.path[strings.LastIndexByte(e.path, '/')+
 
 // list lists everything in the tree, every directory right before its content.
 func (r *Repo) list(ctx context.Context, tree string) ([]entry, error) {
-	out, err := r.git(ctx, "", "ls-tree", "-r", "-t", "-z", "--full-tree", tree)
+	return r.listWith(ctx, r.env, tree)
+}
+
+// listWith does so in an environment that may know further objects.
+func (r *Repo) listWith(ctx context.Context, env []string, tree string) ([]entry, error) {
+	var listing strings.Builder
+	err := call{dir: r.dir, env: env, args: []string{"ls-tree", "-r", "-t", "-z", "--full-tree", tree}, stdout: &listing}.run(ctx)
 	if err != nil {
 		return nil, err
 	}
+	out := listing.String()
 	entries := make([]entry, 0, strings.Count(out, "\x00"))
 	for line := range strings.SplitSeq(strings.TrimSuffix(out, "\x00"), "\x00") {
 		if line == "" {

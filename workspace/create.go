@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"regexp"
 	"strings"
 	"sync"
@@ -32,6 +31,11 @@ type Wish struct {
 	ProjectDir string
 	Ref        string
 	Root       string
+	// Dirty, History and Depth choose as in archive.Choice; Include is the
+	// content of an approved .bivy/include.
+	Dirty, History bool
+	Depth          int
+	Include        []byte
 	// Progress, if set, is told how far the sending has come.
 	Progress func(archive.Progress)
 }
@@ -44,6 +48,10 @@ type Made struct {
 	Sent, Objects int64
 	// LeftOut counts the paths that export-ignore kept here.
 	LeftOut int
+	// Nested are the repositories inside the project that stayed here, and
+	// Dirty says that uncommitted changes went along.
+	Nested []string
+	Dirty  bool
 }
 
 // ExistsError says that a workspace is there already, or unfinished on another
@@ -72,7 +80,9 @@ func (w *Workspaces) Create(ctx context.Context, wish Wish) (Made, error) {
 	if err != nil {
 		return Made{}, err
 	}
-	snap, err := repo.Snapshot(ctx, wish.Ref)
+	snap, err := repo.Take(ctx, archive.Choice{
+		Ref: wish.Ref, Dirty: wish.Dirty, History: wish.History, Depth: wish.Depth, Include: wish.Include,
+	})
 	if err != nil {
 		return Made{}, err
 	}
@@ -89,7 +99,8 @@ func (w *Workspaces) Create(ctx context.Context, wish Wish) (Made, error) {
 	fresh := rec.Created.IsZero()
 	rec.ProjectDir, rec.Ref, rec.Source, rec.Snapshot = repo.Top(), snap.Ref, snap.Source, snap.Commit
 	rec.ObjectFormat, rec.Branch = repo.Format(), branchFor(rec.Name)
-	rec.Sent = []Sent{{Snapshot: snap.Commit, Source: snap.Source}}
+	rec.History, rec.Depth, rec.Included = wish.History, wish.Depth, snap.IncludeTree
+	rec.addSent(snap)
 	made, err := w.send(ctx, wish, rec, snap)
 	if err != nil {
 		// Nothing was made on the host: then nothing is remembered either. A
@@ -99,7 +110,7 @@ func (w *Workspaces) Create(ctx context.Context, wish Wish) (Made, error) {
 		}
 		return Made{}, err
 	}
-	made.LeftOut = snap.Ignored
+	made.LeftOut, made.Nested, made.Dirty = snap.Ignored, snap.Nested, snap.Dirty
 	return made, nil
 }
 
@@ -181,45 +192,10 @@ func (w *Workspaces) make(ctx context.Context, lease *mux.Lease, wish Wish, rec 
 		{"W_format", rec.ObjectFormat},
 		{"W_snapshot", rec.Snapshot},
 		{"W_branch", rec.Branch},
-		{"W_pack", "1"},
 	}
-	for _, h := range have {
-		if h.Snapshot == snap.Commit {
-			vars[len(vars)-1].value = "0"
-			_, err := ask(ctx, lease, createScript, vars, rec.Dir, nil)
-			return Made{Record: rec}, err
-		}
-	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	r, pw := io.Pipe()
-	defer r.Close() //nolint:errcheck // never fails; it ends the writer
-	var stats archive.PackStats
-	packed := make(chan error, 1)
-	go func() {
-		var err error
-		stats, err = snap.Pack(ctx, have, pw, wish.Progress)
-		if err != nil {
-			// The host must not take a cut stream for a whole one: git would
-			// notice, and so the command is ended first.
-			cancel(err)
-		}
-		packed <- err
-		_ = pw.CloseWithError(err)
-	}()
-	_, err := ask(ctx, lease, createScript, vars, rec.Dir, r)
-	_ = r.CloseWithError(io.ErrClosedPipe)
-	packErr := <-packed
-	switch {
-	case err != nil && errors.Is(packErr, io.ErrClosedPipe):
-		// The host stopped taking the pack; why, only it knows.
-		return Made{}, err
-	case packErr != nil && (err == nil || errors.Is(context.Cause(ctx), packErr)):
-		return Made{}, packErr
-	case err != nil:
-		return Made{}, err
-	}
-	return Made{Record: rec, Sent: stats.Bytes, Objects: stats.Objects}, nil
+	vars = append(vars, snapVars(snap)...)
+	_, stats, err := w.sendPack(ctx, lease, storeScript+includedScript+createScript, vars, rec, snap, have, wish.Progress)
+	return Made{Record: rec, Sent: stats.Bytes, Objects: stats.Objects}, err
 }
 
 // finished completes the record of a workspace whose making was cut off after
@@ -233,7 +209,6 @@ func (w *Workspaces) finished(ctx context.Context, lease *mux.Lease, rec Record)
 		return Made{}, &Trouble{Host: rec.Host, Kind: "exists", Path: termsafe.Line(rec.Dir, 300)}
 	}
 	rec.Snapshot, rec.State, rec.Updated = a.one("head"), Ready, time.Now()
-	rec.Sent = []Sent{{Snapshot: rec.Snapshot, Source: rec.Source}}
 	return Made{Record: rec}, w.Registry.Put(rec)
 }
 

@@ -23,6 +23,12 @@ var (
 	lookScript string
 	//go:embed create.sh
 	createScript string
+	//go:embed store.sh
+	storeScript string
+	//go:embed included.sh
+	includedScript string
+	//go:embed sync.sh
+	syncText string
 	//go:embed inspect.sh
 	inspectScript string
 	//go:embed remove.sh
@@ -59,6 +65,9 @@ func (t *Trouble) Error() string {
 		"replaced":   "has something else at " + t.Path + " now; look at it and remove it by hand",
 		"remove":     "could not remove all of " + t.Path,
 		"gone":       "has no directory " + t.Path + " any more",
+		"git_busy":   "has a git at work in " + t.Path + ", or one that was killed left .git/index.lock there",
+		"worktree":   "could not make a work tree for the rebase",
+		"keep":       "could not set the work in " + t.Path + " aside",
 	}[t.Kind]
 	if what == "" {
 		what = "could not do its part (" + termsafe.Line(t.Kind, 40) + ")"
@@ -108,8 +117,9 @@ func ask(ctx context.Context, lease *mux.Lease, script string, vars []variable, 
 	text.WriteString(script)
 	var out bounded
 	var words proc.Tail
+	_, whole := stdin.(*bytes.Reader)
 	receipt, err := exec.RunOn(ctx, lease, exec.Command{
-		Script: text.String(), Stdin: stdin, Stdout: &out, Stderr: &words, Login: exec.LoginPath,
+		Script: text.String(), Stdin: stdin, Early: whole, Stdout: &out, Stderr: &words, Login: exec.LoginPath,
 	})
 	if err != nil {
 		return nil, err

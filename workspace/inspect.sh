@@ -181,6 +181,7 @@ bivy_git for-each-ref --format='%(objecttype)%(*objecttype) %(refname)' 2>&1 | w
   case $W_line in
     'commit '*|'tagcommit '*|'tagtag '*) ;;
     *' refs/remotes/'*) ;;
+    'tree refs/bivy/included') ;;
     'blob '*|'tree '*|'tagblob '*|'tagtree '*) printf 'unknown=%s is no commit\n' "${W_line#* }" ;;
     *) bivy_unknown "$W_line" ;;
   esac

@@ -61,6 +61,12 @@ type Record struct {
 	// Sent is every state that was sent to it, the newest last: what its
 	// commits may stand on. Snapshot and Source are those of the last.
 	Sent []Sent `json:"sent,omitempty"`
+	// History says that commits were sent as they are, Depth how many
+	// generations of them, or 0 for all. Included is the tree of the files that
+	// went along beside the last commit.
+	History  bool   `json:"history,omitempty"`
+	Depth    int    `json:"depth,omitempty"`
+	Included string `json:"included,omitempty"`
 	// Pulled says where its commits are kept here.
 	Pulled []Pulled `json:"pulled,omitempty"`
 	// Adopted is a directory that was there before: nothing is sent to it, and

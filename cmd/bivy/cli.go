@@ -14,6 +14,7 @@ type CLI struct {
 	New     NewCmd     `cmd:"" help:"Make a workspace on a host: send the project's tree there."`
 	Ls      LsCmd      `cmd:"" help:"List workspaces."`
 	Status  StatusCmd  `cmd:"" help:"Show what a workspace holds and what runs in it."`
+	Sync    SyncCmd    `cmd:"" help:"Bring local changes to a workspace; refuses to hide work there."`
 	Exec    ExecCmd    `cmd:"" help:"Run a command in a workspace, or on a host."`
 	Shell   ShellCmd   `cmd:"" help:"Open a login shell in a workspace, or on a host."`
 	Rm      RmCmd      `cmd:"" help:"Remove workspaces, unless that would lose work."`

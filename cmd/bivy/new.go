@@ -16,13 +16,16 @@ type NewCmd struct {
 	Project string `name:"project" default:"." placeholder:"DIR" help:"A directory of the project's git repository."`
 	Ref     string `name:"ref" default:"HEAD" placeholder:"REF" help:"What of the project to send: a branch, tag or commit."`
 	Root    string `name:"root" default:"~/bivy" placeholder:"DIR" help:"Directory on the host for all workspaces."`
+	Dirty   bool   `name:"dirty" help:"Send the work tree as it is: changed files, and untracked ones that are not ignored."`
+	History bool   `name:"history" help:"Send the history of --ref as well, as it is."`
+	Depth   int    `name:"history-depth" placeholder:"N" help:"With --history: the last N commits only."`
 }
 
 // Help is the long help.
 func (*NewCmd) Help() string {
 	return `Sends one commit with the tree of --ref and no history, without the paths that
-export-ignore keeps out of "git archive". Uncommitted and untracked files, other branches, remotes and hooks stay
-here. The workspace is an ordinary git repository on a branch of its own name.
+export-ignore keeps out of "git archive". Other branches, remotes and hooks stay here, and so do uncommitted and
+untracked files without --dirty, and ignored ones that .bivy/include does not name. The workspace is an ordinary git repository on a branch of its own name.
 Prints the name of the workspace, and nothing else, on stdout.
 
   bivy new fix-1 --host gpu1`
@@ -45,15 +48,21 @@ func (c *NewCmd) Run(ctx context.Context, app *App) error {
 	if err != nil {
 		return err
 	}
+	include, err := app.included(ctx, c.Project)
+	if err != nil {
+		return err
+	}
 	bar := newProgress(app.UI)
 	made, err := ws.Create(ctx, workspace.Wish{
-		Name: c.Name, Target: target, ProjectDir: c.Project, Ref: c.Ref, Root: c.Root, Progress: bar.Show,
+		Name: c.Name, Target: target, ProjectDir: c.Project, Ref: c.Ref, Root: c.Root, Dirty: c.Dirty,
+		History: c.History, Depth: c.Depth, Include: include, Progress: bar.Show,
 	})
 	bar.End()
 	if err != nil {
 		return err
 	}
 	rec := made.Record
+	app.noteNested(made.Nested)
 	sent := "the host had its files already"
 	if made.Objects > 0 {
 		sent = "sent " + humane.Bytes(made.Sent)
