@@ -183,6 +183,9 @@ type scratch struct {
 	dir     string
 	objects *objectStore
 	env     []string
+	// asked is what git said of export-ignore, with the attribute files that
+	// the index holds.
+	asked answers
 }
 
 func (r *Repo) newScratch() (*scratch, error) {

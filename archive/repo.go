@@ -90,6 +90,9 @@ func Open(ctx context.Context, dir string) (*Repo, error) {
 		return nil, err
 	}
 	r := &Repo{dir: abs, env: environment(os.Environ())}
+	if r.openTop(ctx) {
+		return r, nil
+	}
 	if err := r.find(ctx); err != nil {
 		return nil, openError(ctx, abs, err)
 	}
@@ -108,6 +111,23 @@ func Open(ctx context.Context, dir string) (*Repo, error) {
 		r.objects = filepath.Join(r.dir, r.objects)
 	}
 	return r, nil
+}
+
+// openTop answers all questions with one git where dir is the top of a work
+// tree already and nothing about it is odd, as it is each time but the first.
+func (r *Repo) openTop(ctx context.Context) bool {
+	out, err := r.git(ctx, "", "rev-parse", "--is-inside-work-tree", "--show-object-format", "--show-toplevel", "--git-path", "objects")
+	lines := strings.Split(strings.TrimSuffix(out, "\n"), "\n")
+	real, evalErr := filepath.EvalSymlinks(r.dir)
+	if err != nil || evalErr != nil || len(lines) != 4 || lines[0] != "true" || lines[2] != real || real != r.dir ||
+		lines[1] != "sha1" && lines[1] != "sha256" {
+		return false
+	}
+	r.format, r.objects = lines[1], lines[3]
+	if !filepath.IsAbs(r.objects) {
+		r.objects = filepath.Join(r.dir, r.objects)
+	}
+	return true
 }
 
 // find moves dir to the top of the work tree, or to the bare repository.

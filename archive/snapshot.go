@@ -94,7 +94,9 @@ func snapshotCommit(tree string, source commit) []byte {
 		tree, who, source.date, who, source.date, source.id)
 }
 
+// dropIndex removes the temporary index, and what is known by it.
 func (x *scratch) dropIndex() error {
+	x.asked = answers{}
 	if err := os.Remove(x.dir + "/index"); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove the temporary index: %w", err)
 	}

@@ -31,11 +31,9 @@ type Wish struct {
 	ProjectDir string
 	Ref        string
 	Root       string
-	// Dirty, History and Depth choose as in archive.Choice; Include is the
-	// content of an approved .bivy/include.
+	// Dirty, History and Depth choose as in archive.Choice.
 	Dirty, History bool
 	Depth          int
-	Include        []byte
 	// Progress, if set, is told how far the sending has come.
 	Progress func(archive.Progress)
 }
@@ -80,8 +78,12 @@ func (w *Workspaces) Create(ctx context.Context, wish Wish) (Made, error) {
 	if err != nil {
 		return Made{}, err
 	}
+	include, err := ReadInclude(repo.Top())
+	if err != nil {
+		return Made{}, err
+	}
 	snap, err := repo.Take(ctx, archive.Choice{
-		Ref: wish.Ref, Dirty: wish.Dirty, History: wish.History, Depth: wish.Depth, Include: wish.Include,
+		Ref: wish.Ref, Dirty: wish.Dirty, History: wish.History, Depth: wish.Depth, Include: include,
 	})
 	if err != nil {
 		return Made{}, err

@@ -34,17 +34,9 @@ bivy_git -C "$W_store" cat-file -e "$W_snapshot^{tree}" || bivy_trouble incomple
 bivy_git -C "$W_store" update-ref "refs/bivy/snapshots/$W_snapshot" "$W_snapshot" || bivy_trouble store
 
 # No clone: git 2.39 makes a SHA-1 repository of any store without branches.
-# So there is no remote either, no ref and no hook. Of a pack that arrives
-# meanwhile the index is the last to appear; hence it is listed first.
+# So there is no remote either, no ref and no hook.
 bivy_git init --quiet --template= $W_object "$W_stage" || bivy_trouble clone
-W_objects=$W_stage/.git/objects
-mkdir -p "$W_objects/pack" &&
-  bivy_link "$W_objects/pack" "$W_store"/objects/pack/pack-*.idx &&
-  bivy_link "$W_objects/pack" "$W_store"/objects/pack/pack-*.pack || bivy_trouble clone
-for W_loose in "$W_store"/objects/[0-9a-f][0-9a-f]; do
-  [ -d "$W_loose" ] || continue
-  mkdir -p "$W_objects/${W_loose##*/}" && bivy_link "$W_objects/${W_loose##*/}" "$W_loose"/* || bivy_trouble clone
-done
+bivy_link_all "$W_stage/.git/objects" || bivy_trouble clone
 [ -z "$W_shallow" ] || printf '%s\n' $W_shallow >"$W_stage/.git/shallow" || bivy_trouble clone
 bivy_git -C "$W_stage" update-ref "refs/heads/$W_branch" "$W_snapshot" &&
   bivy_git -C "$W_stage" symbolic-ref HEAD "refs/heads/$W_branch" || bivy_trouble branch

@@ -119,7 +119,7 @@ func ask(ctx context.Context, lease *mux.Lease, script string, vars []variable, 
 	var words proc.Tail
 	_, whole := stdin.(*bytes.Reader)
 	receipt, err := exec.RunOn(ctx, lease, exec.Command{
-		Script: text.String(), Stdin: stdin, Early: whole, Stdout: &out, Stderr: &words, Login: exec.LoginPath,
+		Script: text.String(), Inline: true, Stdin: stdin, Early: whole, Stdout: &out, Stderr: &words, Login: exec.LoginPath,
 	})
 	if err != nil {
 		return nil, err

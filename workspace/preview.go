@@ -23,7 +23,11 @@ func (w *Workspaces) Preview(ctx context.Context, rec Record, wish SyncWish) (Pr
 	if err != nil {
 		return Preview{}, err
 	}
-	snap, err := repo.Take(ctx, wish.choice(rec))
+	choice, err := wish.choice(rec)
+	if err != nil {
+		return Preview{}, err
+	}
+	snap, err := repo.Take(ctx, choice)
 	if err != nil {
 		return Preview{}, err
 	}

@@ -39,8 +39,25 @@ bivy_link() {
   shift
   [ -e "$1" ] || return 0
   ln "$@" "$W_to/" 2>/dev/null && return
-  for W_file in "$@"; do rm -f "$W_to/${W_file##*/}"; done
-  cp "$@" "$W_to/"
+  # Some may have been there before.
+  for W_file in "$@"; do
+    [ ! -e "$W_to/${W_file##*/}" ] || continue
+    ln "$W_file" "$W_to/" 2>/dev/null && continue
+    cp "$W_file" "$W_to/.bivy.$$" && mv "$W_to/.bivy.$$" "$W_to/${W_file##*/}" || return 1
+  done
+}
+
+# Gives all objects of the store to the object directory $1. Of a pack that
+# arrives meanwhile the index is the last to appear; hence it is listed first.
+# What is there already is no trouble.
+bivy_link_all() {
+  mkdir -p "$1/pack" &&
+    bivy_link "$1/pack" "$W_store"/objects/pack/pack-*.idx &&
+    bivy_link "$1/pack" "$W_store"/objects/pack/pack-*.pack || return 1
+  for W_loose in "$W_store"/objects/[0-9a-f][0-9a-f]; do
+    [ -d "$W_loose" ] || continue
+    mkdir -p "$1/${W_loose##*/}" && bivy_link "$1/${W_loose##*/}" "$W_loose"/* || return 1
+  done
 }
 
 # Notes, in the file $1, the commits $2… whose parents are not here. One that is
@@ -48,6 +65,7 @@ bivy_link() {
 bivy_shallow() {
   W_to=$1
   shift
+  [ $# -gt 0 ] || return 0
   for W_one in "$@"; do
     bivy_git cat-file -e "$W_one^{commit}" 2>/dev/null || printf '%s\n' "$W_one"
   done >"$W_to.new"

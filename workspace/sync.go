@@ -31,9 +31,7 @@ type SyncWish struct {
 	Ref string
 	// Dirty sends the work tree as it is.
 	Dirty bool
-	// Include is the content of an approved .bivy/include.
-	Include []byte
-	Mode    Mode
+	Mode  Mode
 	// Progress, if set, is told how far the sending has come.
 	Progress func(archive.Progress)
 }
@@ -114,7 +112,11 @@ func (w *Workspaces) Sync(ctx context.Context, ref Ref, wish SyncWish) (Synced, 
 	if err != nil {
 		return Synced{}, err
 	}
-	snap, err := repo.Take(ctx, wish.choice(rec))
+	choice, err := wish.choice(rec)
+	if err != nil {
+		return Synced{}, err
+	}
+	snap, err := repo.Take(ctx, choice)
 	if err != nil {
 		return Synced{}, err
 	}
@@ -127,7 +129,7 @@ func (w *Workspaces) Sync(ctx context.Context, ref Ref, wish SyncWish) (Synced, 
 	return w.sync(ctx, done, wish, snap)
 }
 
-func (s SyncWish) choice(rec Record) archive.Choice {
+func (s SyncWish) choice(rec Record) (archive.Choice, error) {
 	ref := s.Ref
 	if ref == "" {
 		ref = rec.Ref
@@ -135,19 +137,20 @@ func (s SyncWish) choice(rec Record) archive.Choice {
 	if s.Dirty && s.Ref == "" {
 		ref = "HEAD"
 	}
-	return archive.Choice{Ref: ref, Dirty: s.Dirty, History: rec.History, Depth: rec.Depth, Include: s.Include}
+	include, err := ReadInclude(rec.ProjectDir)
+	return archive.Choice{Ref: ref, Dirty: s.Dirty, History: rec.History, Depth: rec.Depth, Include: include}, err
 }
 
 // sync does the host's part. What is sent is remembered before: a workspace
 // that has it is not on a commit of its own.
 func (w *Workspaces) sync(ctx context.Context, done Synced, wish SyncWish, snap *archive.Snapshot) (Synced, error) {
 	rec := &done.Record
-	have := w.known(*rec)
+	have := w.known(*rec, snap)
 	rec.addSent(snap)
 	if err := w.Registry.Put(*rec); err != nil {
 		return Synced{}, err
 	}
-	lease, err := w.Masters.Lease(ctx, rec.Target())
+	lease, err := w.Masters.LeaseSoon(ctx, rec.Target())
 	if err != nil {
 		return Synced{}, err
 	}
@@ -214,21 +217,21 @@ func refused(rec Record, a answer, err error) error {
 	return err
 }
 
-// known lists what the project's store on that host should have: the states
-// that were sent to this workspace, the newest first, and to others beside it.
-func (w *Workspaces) known(rec Record) []archive.Have {
+// known lists what the project's store on that host should have: the last state
+// that came to this workspace, without its changes, and the one that is to be
+// sent where a workspace beside it has that. More would save little, and costs
+// a snapshot each. What Sent lists beyond these may never have arrived.
+func (w *Workspaces) known(rec Record, snap *archive.Snapshot) []archive.Have {
 	var have []archive.Have
-	add := func(r Record) {
-		for i := len(r.Sent) - 1; i >= 0; i-- {
-			have = append(have, archive.Have{Snapshot: r.Sent[i].Snapshot, Source: r.Sent[i].Source})
+	for _, sent := range rec.Sent {
+		if !sent.Dirty && sent.Source == rec.Source {
+			have = append(have, archive.Have{Snapshot: sent.Snapshot, Source: sent.Source})
 		}
 	}
-	add(rec)
 	others, _ := w.Registry.List()
 	for _, r := range others {
-		if r.State == Ready && r.ID != rec.ID && r.Host == rec.Host && r.Root == rec.Root && r.Project == rec.Project &&
-			r.ObjectFormat == rec.ObjectFormat && !r.Adopted {
-			add(r)
+		if r.State == Ready && r.Snapshot == snap.Commit && r.Host == rec.Host && r.Root == rec.Root && r.Project == rec.Project && !r.Adopted {
+			have = append(have, archive.Have{Snapshot: r.Snapshot, Source: r.Source})
 		}
 	}
 	return have

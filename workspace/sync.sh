@@ -17,10 +17,13 @@ W_git=
 W_object=
 [ "$W_format" = sha1 ] || W_object=--object-format=$W_format
 
+# A process less each time: what is not there need not be removed.
 bivy_clean() {
-  rm -rf "$W_incoming" ${W_git:+"$W_git/bivy/index.$$" "$W_git/bivy/merge.$$" "$W_git/bivy/words.$$"} 2>/dev/null
-  [ ! -d "$W_stage" ] || { rm -rf "$W_stage"; bivy_git -C "$W_dir" worktree prune; } 2>/dev/null
-}
+  for W_one in "$W_incoming" ${W_git:+"$W_git/bivy/index.$$" "$W_git/bivy/merge.$$"}; do
+    [ ! -e "$W_one" ] || rm -rf "$W_one"
+  done
+  [ ! -d "$W_stage" ] || { rm -rf "$W_stage"; bivy_git -C "$W_dir" worktree prune; }
+} 2>/dev/null
 trap bivy_clean EXIT
 trap 'exit 1' HUP INT TERM
 
@@ -45,12 +48,11 @@ W_words=$(bivy_git rev-parse --show-prefix --absolute-git-dir HEAD 2>/dev/null) 
 $W_words
 E
 [ -z "$W_prefix" ] || bivy_refuse work 'error: there is no repository any more'
-mkdir -p "$W_git/bivy"
+[ -d "$W_git/bivy" ] || mkdir -p "$W_git/bivy" || bivy_trouble mkdir
 for W_one in MERGE_HEAD CHERRY_PICK_HEAD REVERT_HEAD rebase-merge rebase-apply; do
   [ ! -e "$W_git/$W_one" ] || bivy_refuse work "error: a merge or rebase is going on there ($W_one)"
 done
-rm -rf "$W_parent/.in-$W_id".* 2>/dev/null
-for W_one in "$W_parent/.new-$W_id".*; do
+for W_one in "$W_parent/.in-$W_id".* "$W_parent/.new-$W_id".*; do
   [ ! -d "$W_one" ] || { rm -rf "$W_one"; bivy_git worktree prune; }
 done
 
@@ -72,10 +74,11 @@ bivy_shallow "$W_git/shallow" $W_shallow
 if [ "$W_pack" = 1 ]; then
   bivy_make_store
   bivy_take_pack
-  bivy_link "$W_git/objects/pack" "$W_store/objects/pack/pack-$W_sum.pack" &&
-    bivy_link "$W_git/objects/pack" "$W_store/objects/pack/pack-$W_sum.idx" || bivy_trouble pack
+  # In this order: the index makes the pack visible.
+  bivy_link "$W_git/objects/pack" "$W_store/objects/pack/pack-$W_sum.pack" "$W_store/objects/pack/pack-$W_sum.idx" || bivy_trouble pack
+elif ! bivy_git cat-file -e "$W_new^{tree}" 2>/dev/null; then
+  bivy_link_all "$W_git/objects" || bivy_trouble pack
 fi
-bivy_git cat-file -e "$W_new^{tree}" || bivy_trouble incomplete
 
 # The files as they are, in an index of our own: W_index, and W_tree its tree.
 # Of what is ignored, that counts which the new state has too.
@@ -117,6 +120,7 @@ bivy_settle() {
 bivy_move() {
   W_words=$(bivy_git read-tree -m -u "$W_head" "$1" 2>&1) || bivy_settle "$1" || {
     case $W_words in *index.lock*) bivy_trouble git_busy ;; esac
+    bivy_git cat-file -e "$W_new^{tree}" || bivy_trouble incomplete
     bivy_refuse work "$W_words"
   }
   bivy_git update-ref -m 'bivy sync' HEAD "$1" "$W_head" || bivy_trouble branch

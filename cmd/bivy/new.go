@@ -48,14 +48,10 @@ func (c *NewCmd) Run(ctx context.Context, app *App) error {
 	if err != nil {
 		return err
 	}
-	include, err := app.included(ctx, c.Project)
-	if err != nil {
-		return err
-	}
 	bar := newProgress(app.UI)
 	made, err := ws.Create(ctx, workspace.Wish{
 		Name: c.Name, Target: target, ProjectDir: c.Project, Ref: c.Ref, Root: c.Root, Dirty: c.Dirty,
-		History: c.History, Depth: c.Depth, Include: include, Progress: bar.Show,
+		History: c.History, Depth: c.Depth, Progress: bar.Show,
 	})
 	bar.End()
 	if err != nil {

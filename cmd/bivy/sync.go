@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 
-	"bivy/archive"
 	"bivy/internal/humane"
 	"bivy/workspace"
 )
@@ -41,11 +40,7 @@ func (c *SyncCmd) Run(ctx context.Context, app *App) error {
 	if err != nil {
 		return err
 	}
-	include, err := app.included(ctx, rec.ProjectDir)
-	if err != nil {
-		return err
-	}
-	wish := workspace.SyncWish{Ref: c.Ref, Dirty: c.Dirty, Include: include, Mode: workspace.SyncPlain}
+	wish := workspace.SyncWish{Ref: c.Ref, Dirty: c.Dirty, Mode: workspace.SyncPlain}
 	switch {
 	case c.Rebase:
 		wish.Mode = workspace.SyncRebase
@@ -140,13 +135,4 @@ func (c *SyncCmd) preview(ctx context.Context, app *App, ws *workspace.Workspace
 	}
 	_, _ = fmt.Fprintf(&b, "%s, %s before compression\n", humane.Plural(len(p.Files), "file", "files"), humane.Bytes(fields.Bytes))
 	return app.UI.Result(fields, b.String())
-}
-
-// included returns what .bivy/include of the project says.
-func (a *App) included(ctx context.Context, dir string) ([]byte, error) {
-	repo, err := archive.Open(ctx, dir)
-	if err != nil {
-		return nil, err
-	}
-	return workspace.ReadInclude(repo.Top())
 }

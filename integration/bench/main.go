@@ -2,7 +2,7 @@
 // of each figure in one run on one machine, in turn, as medians. Only the
 // ratios and differences mean something; the goals are those of the README.
 //
-//	go run ./integration/bench [--json] [--only exec,start,direct,files,transfer,tree,stream,crowd] [--calls 100] [--rounds 3] [--mib 1024] [--crowd 500]
+//	go run ./integration/bench [--json] [--only exec,start,direct,files,transfer,tree,sync,stream,crowd] [--calls 100] [--rounds 3] [--mib 1024] [--crowd 500]
 //
 // It starts a real sshd of its own on 127.0.0.1, whose account has no rc
 // files, and builds bivy. It needs git, ssh, sshd and about 2 GB of /tmp.
@@ -36,7 +36,7 @@ type options struct {
 func main() {
 	var o options
 	flag.BoolVar(&o.JSON, "json", false, "print one JSON object")
-	flag.StringVar(&o.Only, "only", "exec,start,direct,files,transfer,tree,stream,crowd", "which figures, by comma")
+	flag.StringVar(&o.Only, "only", "exec,start,direct,files,transfer,tree,sync,stream,crowd", "which figures, by comma")
 	flag.IntVar(&o.Calls, "calls", 100, "how often the short commands run")
 	flag.IntVar(&o.Rounds, "rounds", 3, "how often the long ones run")
 	flag.IntVar(&o.MiB, "mib", 1024, "size of the stream in MiB")
@@ -65,6 +65,7 @@ var measures = []measure{
 	{"transfer", measureTransfer},
 	{"stream", measureStream},
 	{"tree", measureTree},
+	{"sync", measureSync},
 	{"crowd", measureCrowd},
 }
 
@@ -72,7 +73,7 @@ func run(ctx context.Context, o options, out io.Writer) error {
 	only := strings.Split(o.Only, ",")
 	for _, name := range only {
 		if !slices.ContainsFunc(measures, func(m measure) bool { return m.name == name }) {
-			return fmt.Errorf("--only %s: there are exec, start, direct, files, transfer, tree, stream and crowd", name)
+			return fmt.Errorf("--only %s: there are exec, start, direct, files, transfer, tree, sync, stream and crowd", name)
 		}
 	}
 	if o.Calls < 1 || o.Rounds < 1 || o.MiB < 1 || o.Crowd < 1 {
