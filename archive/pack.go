@@ -160,18 +160,36 @@ func (s *Snapshot) exclude(ctx context.Context, have []Have) ([]string, error) {
 	slices.SortStableFunc(commits, func(a, b commit) int { return cmp.Compare(b.date, a.date) })
 	var ids []string
 	for _, c := range commits[:min(len(commits), maxHave)] {
-		m, err := s.repo.build(ctx, s.tmp, c)
+		id, err := s.proved(ctx, c, claims[c.id])
 		var git *GitError
 		switch {
 		case errors.As(err, &git):
 			// A clone may have the commit and not its tree.
 		case err != nil:
 			return nil, err
-		case slices.Contains(claims[c.id], m.id):
-			ids = append(ids, m.id)
+		case id != "":
+			ids = append(ids, id)
 		}
 	}
 	return ids, nil
+}
+
+// proved returns the snapshot of a commit if it is among the claims. History
+// that was sent is claimed as the commit itself. Mostly nothing was left out,
+// and then the whole snapshot follows from the commit alone.
+func (s *Snapshot) proved(ctx context.Context, c commit, claims []string) (string, error) {
+	if slices.Contains(claims, c.id) {
+		return c.id, nil
+	}
+	plain := snapshotCommit(c.tree, c)
+	if slices.Contains(claims, s.tmp.objects.hash(framed("commit", plain))) {
+		return s.tmp.objects.put("commit", plain)
+	}
+	m, err := s.repo.build(ctx, s.tmp, c)
+	if err != nil || !slices.Contains(claims, m.id) {
+		return "", err
+	}
+	return m.id, nil
 }
 
 // packWriter counts a pack on its way and keeps its header: "PACK", a version

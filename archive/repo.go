@@ -118,8 +118,8 @@ func Open(ctx context.Context, dir string) (*Repo, error) {
 func (r *Repo) openTop(ctx context.Context) bool {
 	out, err := r.git(ctx, "", "rev-parse", "--is-inside-work-tree", "--show-object-format", "--show-toplevel", "--git-path", "objects")
 	lines := strings.Split(strings.TrimSuffix(out, "\n"), "\n")
-	real, evalErr := filepath.EvalSymlinks(r.dir)
-	if err != nil || evalErr != nil || len(lines) != 4 || lines[0] != "true" || lines[2] != real || real != r.dir ||
+	resolved, evalErr := filepath.EvalSymlinks(r.dir)
+	if err != nil || evalErr != nil || len(lines) != 4 || lines[0] != "true" || lines[2] != resolved || resolved != r.dir ||
 		lines[1] != "sha1" && lines[1] != "sha256" {
 		return false
 	}
