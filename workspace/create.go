@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"regexp"
 	"strings"
 	"sync"
@@ -148,46 +149,42 @@ func (w *Workspaces) claim(ctx context.Context, wish Wish, project string) (Reco
 	return rec, unlock, nil
 }
 
-// send does the host's part in two round trips: look, then make.
+// send does the host's part, in one session: it looks, and then makes. Where
+// the host names the root with dot segments, it is asked about the path without
+// them.
 func (w *Workspaces) send(ctx context.Context, wish Wish, rec Record, snap *archive.Snapshot) (Made, error) {
-	lease, err := w.Masters.Lease(ctx, wish.Target)
+	lease, err := w.Masters.LeaseSoon(ctx, wish.Target)
 	if err != nil {
 		return Made{}, err
 	}
 	defer lease.Release()
-	there, root, err := look(ctx, lease, wish.Root, rec)
-	if err != nil {
-		return Made{}, err
+	root := wish.Root
+	for range 2 {
+		made, err := w.make(ctx, lease, wish, root, &rec, snap)
+		var other *otherRootError
+		switch {
+		case errors.As(err, &other):
+			root = other.root
+			continue
+		case errors.Is(err, errMadeBefore):
+			return w.finished(ctx, lease, rec)
+		case err != nil:
+			return Made{}, err
+		}
+		made.Record.State, made.Record.Updated = Ready, time.Now()
+		return made, w.Registry.Put(made.Record)
 	}
-	rec.Root = root
-	rec.Dir = strings.TrimSuffix(rec.Root, "/") + "/" + rec.Project + "/" + rec.Name
-	if there.one("exists") != "" && rec.Created.IsZero() {
-		return Made{}, &Trouble{Host: rec.Host, Kind: "exists", Path: termsafe.Line(rec.Dir, 300)}
-	}
-	if there.one("exists") != "" {
-		return w.finished(ctx, lease, rec)
-	}
-	if rec.Created.IsZero() {
-		rec.Created = time.Now()
-	}
-	rec.Updated = time.Now()
-	// From here on there may be something on the host; whoever finds the
-	// record knows where to look.
-	if err := w.Registry.Put(rec); err != nil {
-		return Made{}, err
-	}
-	made, err := w.make(ctx, lease, wish, rec, snap, haves(there))
-	if err != nil {
-		return Made{}, err
-	}
-	made.Record.State, made.Record.Updated = Ready, time.Now()
-	return made, w.Registry.Put(made.Record)
+	return Made{}, fmt.Errorf("%s answered with another root each time: %s", rec.Host, termsafe.Line(root, 200))
 }
 
-// make streams the pack into the script that builds the workspace.
-func (w *Workspaces) make(ctx context.Context, lease *mux.Lease, wish Wish, rec Record, snap *archive.Snapshot, have []archive.Have) (Made, error) {
+// errMadeBefore says that an attempt before this one came to its end there.
+var errMadeBefore = errors.New("the workspace is there already")
+
+// make looks, decides, and streams the pack into the script that builds the
+// workspace. What it knows of the place is in rec.
+func (w *Workspaces) make(ctx context.Context, lease *mux.Lease, wish Wish, root string, rec *Record, snap *archive.Snapshot) (Made, error) {
 	vars := []variable{
-		{"W_root", rec.Root},
+		{"W_root", root},
 		{"W_project", rec.Project},
 		{"W_name", rec.Name},
 		{"W_id", rec.ID},
@@ -196,8 +193,59 @@ func (w *Workspaces) make(ctx context.Context, lease *mux.Lease, wish Wish, rec 
 		{"W_branch", rec.Branch},
 	}
 	vars = append(vars, snapVars(snap)...)
-	_, stats, err := w.sendPack(ctx, lease, storeScript+includedScript+createScript, vars, rec, snap, have, wish.Progress)
-	return Made{Record: rec, Sent: stats.Bytes, Objects: stats.Objects}, err
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var packed *packing
+	var stop error
+	_, err := converse(ctx, lease, createTexts(), vars, root, func(there answer) io.Reader {
+		if stop = w.place(rec, there); stop != nil {
+			return strings.NewReader("stop\n")
+		}
+		have := haves(there)
+		if snap.Known(have) {
+			return strings.NewReader("none\n")
+		}
+		packed = startPacking(ctx, cancel, snap, have, wish.Progress)
+		return io.MultiReader(strings.NewReader("pack\n"), packed.r)
+	})
+	if stop != nil {
+		return Made{}, stop
+	}
+	made := Made{Record: *rec}
+	if packed != nil {
+		var stats archive.PackStats
+		stats, err = packed.end(ctx, err)
+		made.Sent, made.Objects = stats.Bytes, stats.Objects
+	}
+	return made, err
+}
+
+func createTexts() string {
+	return lookScript + storeScript + includedScript + "bivy_look\n" + createScript
+}
+
+// place takes the root that the host names, and remembers the workspace: from
+// here on there may be something on the host, and whoever finds the record
+// knows where to look.
+func (w *Workspaces) place(rec *Record, there answer) error {
+	root, err := rootOf(rec.Host, there)
+	if err != nil {
+		return err
+	}
+	rec.Root = root
+	rec.Dir = strings.TrimSuffix(rec.Root, "/") + "/" + rec.Project + "/" + rec.Name
+	switch {
+	case there.one("exists") == "":
+	case rec.Created.IsZero():
+		return &Trouble{Host: rec.Host, Kind: "exists", Path: termsafe.Line(rec.Dir, 300)}
+	default:
+		return errMadeBefore
+	}
+	if rec.Created.IsZero() {
+		rec.Created = time.Now()
+	}
+	rec.Updated = time.Now()
+	return w.Registry.Put(*rec)
 }
 
 // finished completes the record of a workspace whose making was cut off after

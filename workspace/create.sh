@@ -1,15 +1,18 @@
 # Makes a workspace: takes the pack from stdin into the project's store, hard-links
 # the store's objects into a new repository, checks the snapshot out, and renames the
-# finished tree into place. Set by the caller: W_root (absolute), W_project,
+# finished tree into place. Behind bivy_look, which has made W_root absolute; the
+# caller answers it with a line on stdin: "pack", with the pack behind it, "none"
+# where nothing is missing, or "stop". Set by the caller: W_root, W_project,
 # W_name, W_id, W_format, W_snapshot, W_branch, W_shallow (those of its history
 # whose parents are not sent), W_include (the tree of the included files, or
-# nothing), W_exclude (lines for info/exclude), W_pack (1: a pack follows on
-# stdin). Everything unfinished lies in two directories that carry W_id, so that
+# nothing), W_exclude (lines for info/exclude). Everything unfinished lies in two directories that carry W_id, so that
 # it belongs to this workspace only, and our pid, since an attempt that was cut
 # off may clean up after itself while the next one works. They are removed on
 # every end.
-bivy_need_git
-W_dir=$W_root/$W_project
+printf 'ready=1\n'
+read -r W_pack || exit 1
+case $W_pack in pack|none) ;; *) exit 0 ;; esac
+W_dir=${W_root%/}/$W_project
 W_store=$W_dir/.store-$W_format.git
 W_stage=$W_dir/.new-$W_id.$$
 W_incoming=$W_dir/.in-$W_id.$$
@@ -29,7 +32,7 @@ rm -rf "$W_dir/.new-$W_id".* "$W_dir/.in-$W_id".* 2>/dev/null
 [ ! -e "$W_final" ] && [ ! -L "$W_final" ] || bivy_trouble exists
 
 bivy_make_store
-[ "$W_pack" != 1 ] || bivy_take_pack
+[ "$W_pack" != pack ] || bivy_take_pack
 bivy_git -C "$W_store" cat-file -e "$W_snapshot^{tree}" || bivy_trouble incomplete
 bivy_git -C "$W_store" update-ref "refs/bivy/snapshots/$W_snapshot" "$W_snapshot" || bivy_trouble store
 

@@ -106,20 +106,45 @@ func (a answer) one(key string) string {
 type variable struct{ name, value string }
 
 // ask runs one of our scripts on the host and reads its answer. Stdin may be
-// nil. The error is exec's for the command itself, *Trouble for what the
-// script could not do.
+// nil; a *bytes.Reader goes along with the script. The error is exec's for the
+// command itself, *Trouble for what the script could not do.
 func ask(ctx context.Context, lease *mux.Lease, script string, vars []variable, path string, stdin io.Reader) (answer, error) {
+	return askHearing(ctx, lease, script, vars, path, stdin, &bounded{})
+}
+
+// converse is ask with a script that says "ready=1" when it has told what there
+// is: reply is called with that, and what it returns goes to the script.
+func converse(ctx context.Context, lease *mux.Lease, script string, vars []variable, path string, reply func(answer) io.Reader) (answer, error) {
+	r, w := io.Pipe()
+	said := make(chan answer, 1)
+	ended, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		select {
+		case there := <-said:
+			_, err := io.Copy(w, reply(there))
+			_ = w.CloseWithError(err)
+		case <-ended:
+		}
+	}()
+	a, err := askHearing(ctx, lease, script, vars, path, r, &bounded{ready: said})
+	_ = r.CloseWithError(io.ErrClosedPipe)
+	close(ended)
+	<-done
+	return a, err
+}
+
+func askHearing(ctx context.Context, lease *mux.Lease, script string, vars []variable, path string, stdin io.Reader, out *bounded) (answer, error) {
 	var text strings.Builder
 	for _, v := range vars {
 		fmt.Fprintf(&text, "%s=%s\n", v.name, sshcmd.Quote(v.value))
 	}
 	text.WriteString(hostScript)
 	text.WriteString(script)
-	var out bounded
 	var words proc.Tail
 	_, whole := stdin.(*bytes.Reader)
 	receipt, err := exec.RunOn(ctx, lease, exec.Command{
-		Script: text.String(), Inline: true, Stdin: stdin, Early: whole, Stdout: &out, Stderr: &words, Login: exec.LoginPath,
+		Script: text.String(), Inline: true, Stdin: stdin, Early: whole, Stdout: out, Stderr: &words, Login: exec.LoginPath,
 	})
 	if err != nil {
 		return nil, err
@@ -160,10 +185,12 @@ func troubleLine(words string) string {
 	return termsafe.Line(strings.TrimSpace(lines[len(lines)-1]), 300)
 }
 
-// bounded is a buffer that notes when more came than it takes.
+// bounded is a buffer that notes when more came than it takes. Where ready is
+// set, it gets what came until a line says "ready=1".
 type bounded struct {
 	bytes.Buffer
-	over bool
+	over  bool
+	ready chan answer
 }
 
 func (b *bounded) Write(p []byte) (int, error) {
@@ -171,7 +198,12 @@ func (b *bounded) Write(p []byte) (int, error) {
 		b.over = true
 		return len(p), nil
 	}
-	return b.Buffer.Write(p)
+	n, err := b.Buffer.Write(p)
+	if b.ready != nil && bytes.HasSuffix(b.Bytes(), []byte("\nready=1\n")) {
+		b.ready <- parseAnswer(b.Bytes())
+		b.ready = nil
+	}
+	return n, err
 }
 
 // Target is the record's host as mux wants it.

@@ -1,15 +1,16 @@
 # What is there before a workspace is made. Set by the caller: W_root, W_project,
 # W_name, W_format.
-bivy_need_git
-bivy_expand "$W_root"
-W_dir=$B_path/$W_project
-printf 'root=%s\n' "$B_path"
-printf 'git=%s\n' "$(git version)"
-[ ! -e "$W_dir/$W_name" ] && [ ! -L "$W_dir/$W_name" ] || printf 'exists=1\n'
-# The snapshots that this project's store has, newest first. The subject of
-# each names the commit it was taken from.
-if [ -d "$W_dir/.store-$W_format.git" ]; then
-  bivy_git -C "$W_dir/.store-$W_format.git" for-each-ref --sort=-committerdate --count=20 \
-    --format='have=%(objectname) %(contents:subject)' refs/bivy/
-  exit 0
-fi
+bivy_look() {
+  bivy_need_git
+  bivy_expand "$W_root"
+  W_root=$B_path
+  W_dir=${W_root%/}/$W_project
+  printf 'root=%s\n' "$W_root"
+  printf 'git=%s\n' "$(git version)"
+  [ ! -e "$W_dir/$W_name" ] && [ ! -L "$W_dir/$W_name" ] || printf 'exists=1\n'
+  # The snapshots that this project's store has, newest first. The subject of
+  # each names the commit it was taken from.
+  [ ! -d "$W_dir/.store-$W_format.git" ] ||
+    bivy_git -C "$W_dir/.store-$W_format.git" for-each-ref --sort=-committerdate --count=20 \
+      --format='have=%(objectname) %(contents:subject)' refs/bivy/
+}

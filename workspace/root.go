@@ -35,24 +35,28 @@ func checkRoot(root string) error {
 	return nil
 }
 
-// look asks what is on the host already, and where: the answer's root is an
-// absolute path without dot segments. These go as a shell's cd takes them, by
-// the text; the host is then asked about the path without them.
-func look(ctx context.Context, lease *mux.Lease, root string, rec Record) (answer, string, error) {
-	for range 2 {
-		vars := []variable{{"W_root", root}, {"W_project", rec.Project}, {"W_name", rec.Name}, {"W_format", rec.ObjectFormat}}
-		there, err := ask(ctx, lease, lookScript, vars, root, nil)
-		if err != nil {
-			return nil, "", err
-		}
-		got := there.one("root")
-		if !strings.HasPrefix(got, "/") || checkRoot(got) != nil {
-			return nil, "", fmt.Errorf("%s answered with a root that is no usable absolute path: %s", rec.Host, termsafe.Line(got, 200))
-		}
-		root = path.Clean(got)
-		if root == got || root == strings.TrimSuffix(got, "/") {
-			return there, root, nil
-		}
+// otherRootError says that the host knows the root by a path with dot segments.
+type otherRootError struct{ root string }
+
+func (e *otherRootError) Error() string { return "the root is " + e.root }
+
+// rootOf takes the root from what bivy_look answered: an absolute path. Dot
+// segments go as a shell's cd takes them, by the text; with *otherRootError the
+// host is to be asked about the path without them.
+func rootOf(host string, there answer) (string, error) {
+	got := there.one("root")
+	if !strings.HasPrefix(got, "/") || checkRoot(got) != nil {
+		return "", fmt.Errorf("%s answered with a root that is no usable absolute path: %s", host, termsafe.Line(got, 200))
 	}
-	return nil, "", fmt.Errorf("%s answered with another root each time: %s", rec.Host, termsafe.Line(root, 200))
+	root := path.Clean(got)
+	if root != got && root != strings.TrimSuffix(got, "/") {
+		return "", &otherRootError{root: root}
+	}
+	return root, nil
+}
+
+// look asks what a project's store on the host has.
+func look(ctx context.Context, lease *mux.Lease, rec Record) (answer, error) {
+	vars := []variable{{"W_root", rec.Root}, {"W_project", rec.Project}, {"W_name", rec.Name}, {"W_format", rec.ObjectFormat}}
+	return ask(ctx, lease, lookScript+"bivy_look\n", vars, rec.Root, nil)
 }

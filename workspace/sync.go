@@ -155,13 +155,13 @@ func (w *Workspaces) sync(ctx context.Context, done Synced, wish SyncWish, snap 
 		return Synced{}, err
 	}
 	defer lease.Release()
-	a, stats, err := w.askSync(ctx, lease, *rec, wish, snap, have)
+	a, stats, err := askSync(ctx, lease, *rec, wish, snap, have)
 	var trouble *Trouble
 	if errors.As(err, &trouble) && !trouble.Full() && (trouble.Kind == "pack" || trouble.Kind == "incomplete") {
 		// The store is not what we thought; ask what it has.
 		var there answer
-		if there, _, err = look(ctx, lease, rec.Root, *rec); err == nil {
-			a, stats, err = w.askSync(ctx, lease, *rec, wish, snap, haves(there))
+		if there, err = look(ctx, lease, *rec); err == nil {
+			a, stats, err = askSync(ctx, lease, *rec, wish, snap, haves(there))
 		}
 	}
 	if err != nil {
@@ -176,7 +176,7 @@ func (w *Workspaces) sync(ctx context.Context, done Synced, wish SyncWish, snap 
 	return done, w.Registry.Put(*rec)
 }
 
-func (w *Workspaces) askSync(ctx context.Context, lease *mux.Lease, rec Record, wish SyncWish, snap *archive.Snapshot, have []archive.Have) (answer, archive.PackStats, error) {
+func askSync(ctx context.Context, lease *mux.Lease, rec Record, wish SyncWish, snap *archive.Snapshot, have []archive.Have) (answer, archive.PackStats, error) {
 	vars := append(inspectVars(rec, false),
 		variable{"W_sent", " " + strings.Join(rec.sent(), " ") + " "},
 		variable{"W_id", rec.ID},
@@ -188,7 +188,7 @@ func (w *Workspaces) askSync(ctx context.Context, lease *mux.Lease, rec Record, 
 	if snap.IncludeTree == rec.Included {
 		vars = append(vars, variable{"W_include", "keep"})
 	}
-	return w.sendPack(ctx, lease, syncScript(), vars, rec, snap, have, wish.Progress)
+	return sendPack(ctx, lease, syncScript(), vars, rec, snap, have, wish.Progress)
 }
 
 // snapVars are the variables of what goes along with a commit.
