@@ -19,7 +19,7 @@ W_object=
 
 # A process less each time: what is not there need not be removed.
 bivy_clean() {
-  for W_one in "$W_incoming" ${W_git:+"$W_git/bivy/index.$$" "$W_git/bivy/merge.$$"}; do
+  for W_one in "$W_incoming" ${W_git:+"$W_git/bivy/index.$$" "$W_git/bivy/merge.$$" "$W_git/bivy/whole.$$"}; do
     [ ! -e "$W_one" ] || rm -rf "$W_one"
   done
   [ ! -d "$W_stage" ] || { rm -rf "$W_stage"; bivy_git -C "$W_dir" worktree prune; }
@@ -101,29 +101,69 @@ bivy_take_index() {
 # earlier attempt may have left files in their new state already, and somebody
 # may have made the same change: so three states are merged, file by file.
 bivy_settle() {
-  bivy_as_it_is || return 1
-  W_merge=$W_git/bivy/merge.$$
-  GIT_INDEX_FILE=$W_merge bivy_git read-tree -i -m --aggressive "$W_head^{tree}" "$W_tree" "$1^{tree}" || return 1
-  W_words=$(GIT_INDEX_FILE=$W_merge bivy_git ls-files -u)
-  if [ -n "$W_words" ]; then
-    W_words=$(printf '%s\n' "$W_words" | sed 's/^[^	]*	/error: changed on both sides: /' | sort -u)
-    return 1
+  bivy_merge "$1"
+  if [ -n "$W_words" ] && [ -n "$W_cut" ]; then
+    bivy_mend "$1"
+    bivy_merge "$1"
   fi
+  [ -z "$W_words" ] || return 1
   W_both=$(GIT_INDEX_FILE=$W_merge bivy_git write-tree) &&
-    W_words=$(GIT_INDEX_FILE=$W_index bivy_git read-tree -m -u "$W_tree" "$W_both" 2>&1) || return 1
+    W_words=$(trap '' HUP INT TERM; GIT_INDEX_FILE=$W_index bivy_git read-tree -m -u "$W_tree" "$W_both" 2>&1) || return 1
   # What was added there only is untracked again, or staged, as it was.
   bivy_git read-tree -i -m "$W_head" "$1" 2>/dev/null || bivy_git read-tree "$1"
 }
 
+# Merges the three into the index W_merge. W_words names what does not fit.
+bivy_merge() {
+  W_merge=$W_git/bivy/merge.$$
+  rm -f "$W_merge"
+  W_words='error: the files cannot be read'
+  bivy_as_it_is || return 1
+  W_words=$(GIT_INDEX_FILE=$W_merge bivy_git read-tree -i -m --aggressive "$W_head^{tree}" "$W_tree" "$1^{tree}" 2>&1) || return 1
+  W_words=$(GIT_INDEX_FILE=$W_merge bivy_git ls-files -u | sed 's/^[^	]*	/error: changed on both sides: /' | sort -u)
+}
+
+# git writes a file in its place, so one that was killed in the middle leaves it
+# without its end, or gone. Where a move was cut off, such files among those that
+# do not fit get the content that they were to have: all of what they hold is in
+# it.
+bivy_mend() {
+  W_whole=$W_git/bivy/whole.$$
+  mkdir "$W_whole" || return 1
+  GIT_INDEX_FILE=$W_whole/index bivy_git read-tree "$1"
+  GIT_INDEX_FILE=$W_merge bivy_git diff-files -z --name-only --diff-filter=U |
+    GIT_INDEX_FILE=$W_whole/index bivy_git checkout-index -z --stdin --prefix="$W_whole/tree/" 2>/dev/null
+  [ ! -d "$W_whole/tree" ] || find "$W_whole/tree" -type f -exec sh -c '
+    tree=$1
+    shift
+    for whole do
+      file=.${whole#"$tree"}
+      if [ ! -e "$file" ] && [ ! -L "$file" ]; then
+        mkdir -p "${file%/*}" && cp -p "$whole" "$file"
+        continue
+      fi
+      [ -f "$file" ] && [ ! -L "$file" ] || continue
+      # cmp says so where one of the two is the beginning of the other.
+      case $(cmp "$file" "$whole" 2>&1) in *"EOF on $file"*) cp -p "$whole" "$file" ;; esac
+    done' sh "$W_whole/tree" {} +
+  rm -rf "$W_whole"
+}
+
 # Moves the files, then the branch: in between the old state is still the
-# branch's, and the same again leads on.
+# branch's, and the same again leads on. The moving of files is not to be
+# ended half-way by less than KILL; that there was one is noted.
 bivy_move() {
-  W_words=$(bivy_git read-tree -m -u "$W_head" "$1" 2>&1) || bivy_settle "$1" || {
+  W_cut=
+  [ ! -e "$W_git/bivy/moving" ] || W_cut=1
+  : >"$W_git/bivy/moving" || bivy_trouble keep
+  W_words=$(trap '' HUP INT TERM; bivy_git read-tree -m -u "$W_head" "$1" 2>&1) || bivy_settle "$1" || {
+    [ -n "$W_cut" ] || rm -f "$W_git/bivy/moving"
     case $W_words in *index.lock*) bivy_trouble git_busy ;; esac
     bivy_git cat-file -e "$W_new^{tree}" || bivy_trouble incomplete
     bivy_refuse work "$W_words"
   }
   bivy_git update-ref -m 'bivy sync' HEAD "$1" "$W_head" || bivy_trouble branch
+  rm -f "$W_git/bivy/moving"
 }
 
 # A name for git where the account has none; it is not made up from the host's.
@@ -176,7 +216,7 @@ case $W_mode in
       bivy_git update-ref "$W_ref" "$W_keep" || bivy_trouble keep
       printf 'kept=%s\n' "$W_ref"
     fi
-    W_words=$(GIT_INDEX_FILE=$W_index bivy_git read-tree -m -u "$W_tree" "$W_new" 2>&1) || bivy_refuse work "$W_words"
+    W_words=$(trap '' HUP INT TERM; GIT_INDEX_FILE=$W_index bivy_git read-tree -m -u "$W_tree" "$W_new" 2>&1) || bivy_refuse work "$W_words"
     bivy_take_index
     bivy_git update-ref -m 'bivy sync --force' HEAD "$W_new" "$W_head" || bivy_trouble branch
     ;;
