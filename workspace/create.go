@@ -192,7 +192,7 @@ func (w *Workspaces) make(ctx context.Context, lease *mux.Lease, wish Wish, root
 		{"W_snapshot", rec.Snapshot},
 		{"W_branch", rec.Branch},
 	}
-	vars = append(vars, snapVars(snap)...)
+	vars = append(append(vars, snapVars(snap)...), lockVars("bivy new")...)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var packed *packing
@@ -221,7 +221,7 @@ func (w *Workspaces) make(ctx context.Context, lease *mux.Lease, wish Wish, root
 }
 
 func createTexts() string {
-	return lookScript + storeScript + includedScript + "bivy_look\n" + createScript
+	return lookScript + hostLockScript + storeScript + includedScript + "bivy_look\n" + createScript
 }
 
 // place takes the root that the host names, and remembers the workspace: from

@@ -19,7 +19,10 @@ W_incoming=$W_dir/.in-$W_id.$$
 W_final=$W_dir/$W_name
 
 # Silent: the last line on stderr is the one that says what went wrong.
-bivy_clean() { rm -rf "$W_stage" "$W_incoming" 2>/dev/null; }
+bivy_clean() {
+  rm -rf "$W_stage" "$W_incoming"
+  bivy_unlock
+} 2>/dev/null
 trap bivy_clean EXIT
 trap 'exit 1' HUP INT TERM
 
@@ -28,6 +31,7 @@ W_object=
 [ "$W_format" = sha1 ] || W_object=--object-format=$W_format
 
 mkdir -p "$W_dir" || bivy_trouble mkdir
+bivy_lock "$W_dir" "$W_name"
 rm -rf "$W_dir/.new-$W_id".* "$W_dir/.in-$W_id".* 2>/dev/null
 [ ! -e "$W_final" ] && [ ! -L "$W_final" ] || bivy_trouble exists
 

@@ -65,6 +65,8 @@ func (t *Trouble) Error() string {
 		"replaced":   "has something else at " + t.Path + " now; look at it and remove it by hand",
 		"remove":     "could not remove all of " + t.Path,
 		"gone":       "has no directory " + t.Path + " any more",
+		"busy":       "is busy with this workspace",
+		"lock":       "does not let us lock the workspace",
 		"git_busy":   "has a git at work in " + t.Path + ", or one that was killed left .git/index.lock there",
 		"worktree":   "could not make a work tree for the rebase",
 		"keep":       "could not set the work in " + t.Path + " aside",
@@ -139,8 +141,7 @@ func askHearing(ctx context.Context, lease *mux.Lease, script string, vars []var
 	for _, v := range vars {
 		fmt.Fprintf(&text, "%s=%s\n", v.name, sshcmd.Quote(v.value))
 	}
-	text.WriteString(hostScript)
-	text.WriteString(script)
+	text.WriteString(bare(hostScript + script))
 	var words proc.Tail
 	_, whole := stdin.(*bytes.Reader)
 	receipt, err := exec.RunOn(ctx, lease, exec.Command{
@@ -161,6 +162,19 @@ func askHearing(ctx context.Context, lease *mux.Lease, script string, vars []var
 		kind = string(receipt.State)
 	}
 	return a, &Trouble{Host: lease.Host(), Kind: kind, Line: troubleLine(words.String()), Path: termsafe.Line(path, 300)}
+}
+
+// bare is a script without its comments and indentation, which are for its
+// readers: they would cross with every call. A line that begins with # is a
+// comment wherever it stands in our scripts.
+func bare(script string) string {
+	var text strings.Builder
+	for line := range strings.Lines(script) {
+		if line = strings.TrimLeft(line, " "); line != "\n" && !strings.HasPrefix(line, "#") {
+			text.WriteString(line)
+		}
+	}
+	return text.String()
 }
 
 func parseAnswer(out []byte) answer {

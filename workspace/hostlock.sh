@@ -105,7 +105,7 @@ bivy_time() {
 
 # Makes L_made, a directory that says who we are.
 bivy_fill() {
-  rm -rf "$L_made"
+  [ ! -e "$L_made" ] || rm -rf "$L_made"
   bivy_born $$
   mkdir "$L_made" && printf x >"$L_made/beat" && printf '%s %s %s %s\n%s\n' "$L_token" $$ "${L_born:--}" "${L_place:--}" \
     "$L_doing${SSH_CONNECTION:+ from ${SSH_CONNECTION%% *}}, process $$ on $L_host, since $(date -u '+%Y-%m-%d %H:%M:%S') UTC" >"$L_made/owner" &&
@@ -156,7 +156,7 @@ bivy_trylock() {
     done
     L_locks="$L_locks $L_name" L_link=$L_at
   done
-  rm -rf "$L_made"
+  [ ! -e "$L_made" ] || rm -rf "$L_made"
   bivy_heart
 }
 
@@ -224,7 +224,7 @@ bivy_unlock() {
     L_lock=$L_dir/.lock-$L_name L_gone=$L_dir/.unlock-$L_token
     ! bivy_mine || { mv "$L_lock" "$L_gone" && bivy_scrap "$L_gone"; }
   done
-  rm -rf "$L_made"
+  [ ! -e "$L_made" ] || rm -rf "$L_made"
   L_dir= L_locks=
   return "$L_code"
 }

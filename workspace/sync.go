@@ -184,7 +184,7 @@ func askSync(ctx context.Context, lease *mux.Lease, rec Record, wish SyncWish, s
 		variable{"W_new", snap.Commit},
 		variable{"W_mode", string(wish.Mode)},
 	)
-	vars = append(vars, snapVars(snap)...)
+	vars = append(append(vars, snapVars(snap)...), lockVars("bivy sync")...)
 	if snap.IncludeTree == rec.Included {
 		vars = append(vars, variable{"W_include", "keep"})
 	}
@@ -201,7 +201,7 @@ func snapVars(snap *archive.Snapshot) []variable {
 }
 
 func syncScript() string {
-	return inspectFunction() + storeScript + includedScript + syncText
+	return inspectFunction() + hostLockScript + storeScript + includedScript + syncText
 }
 
 // refused makes a *RefusedError of a trouble that says so.

@@ -23,11 +23,13 @@ bivy_clean() {
     [ ! -e "$W_one" ] || rm -rf "$W_one"
   done
   [ ! -d "$W_stage" ] || { rm -rf "$W_stage"; bivy_git -C "$W_dir" worktree prune; }
+  bivy_unlock
 } 2>/dev/null
 trap bivy_clean EXIT
 trap 'exit 1' HUP INT TERM
 
 [ -d "$W_dir" ] && [ ! -L "$W_dir" ] || bivy_trouble gone
+bivy_lock "$W_parent" "${W_dir##*/}"
 cd -P -- "$W_dir" || bivy_trouble gone
 
 # Says what stands in the way: the words of git, and all that is there.

@@ -179,6 +179,8 @@ func troubleCode(t *workspace.Trouble) (int, string) {
 		return exitProtected, "protected"
 	case t.Kind == "gone":
 		return exitNotFound, "not_found"
+	case t.Kind == "busy", t.Kind == "git_busy":
+		return exitBusy, "busy"
 	case t.Lacks():
 		return exitHostLacks, "host_lacks"
 	default:
