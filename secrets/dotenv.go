@@ -4,13 +4,12 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"unicode/utf8"
 )
 
-// maxDotenv bounds what is read of a file of variables, in bytes.
-const maxDotenv = 8 << 20
+// MaxDotenv is as much as a file of variables should have, in bytes.
+const MaxDotenv = 8 << 20
 
 // SyntaxError says where a file of variables is wrong. It holds no value.
 type SyntaxError struct {
@@ -44,15 +43,8 @@ type Import struct {
 // A value without quotes goes to the end of the line, or to a # behind a space.
 // Nothing is ever expanded. name is the file's, for errors, which are
 // *SyntaxError and *NameError.
-func ParseDotenv(name string, from io.Reader, dangerous bool) (Import, error) {
+func ParseDotenv(name string, data []byte, dangerous bool) (Import, error) {
 	var all Import
-	data, err := io.ReadAll(io.LimitReader(from, maxDotenv+1))
-	switch {
-	case err != nil:
-		return all, fmt.Errorf("read %s: %w", name, err)
-	case len(data) > maxDotenv:
-		return all, fmt.Errorf("read %s: it has more than %d bytes", name, maxDotenv)
-	}
 	p := &dotenv{file: name, text: bytes.TrimPrefix(data, []byte("\ufeff")), line: 1, column: 1}
 	seen := map[string]int{}
 	for p.toEntry() {

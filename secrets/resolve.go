@@ -91,7 +91,7 @@ func stored(v *Vault) []Value {
 	return values
 }
 
-// Variables are the names of the variables of ours that secrets come from.
+// Variables are the names of the variables of ours that its secrets come from.
 func (v *Vault) Variables() []string {
 	var names []string
 	add := func(from *Reference) {

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -117,6 +118,25 @@ func (s *Store) Projects() []string {
 		if name, ok := strings.CutSuffix(e.Name(), suffix); ok && !strings.HasPrefix(name, ".") {
 			names = append(names, name)
 		}
+	}
+	return names
+}
+
+// Variables are the names of the variables of ours that secrets of any project
+// come from. Stores that it takes a passphrase or a plugin to open are passed
+// over, unless they are open.
+func (s *Store) Variables() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var names []string
+	for _, project := range s.Projects() {
+		keys, err := s.identity(false)
+		locked := err != nil || slices.ContainsFunc(keys, func(k key) bool { return k.outside })
+		c := s.opened[project].file
+		if !locked {
+			c, _ = s.read(project) // one that cannot be read has no names to tell
+		}
+		names = append(names, c.Variables()...)
 	}
 	return names
 }
