@@ -52,7 +52,7 @@ func ReadInclude(topDir string) ([]byte, error) {
 	path := filepath.Join(topDir, IncludeFile)
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return nil, &IncludeError{path, "it cannot be opened: " + err.Error(), err}
+		return nil, &IncludeError{path, reason(err), err}
 	}
 	defer f.Close() //nolint:errcheck // opened for reading only
 	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
@@ -61,11 +61,20 @@ func ReadInclude(topDir string) ([]byte, error) {
 	content, err := io.ReadAll(io.LimitReader(f, maxInclude+1))
 	switch {
 	case err != nil:
-		return nil, &IncludeError{path, "it cannot be read: " + err.Error(), err}
+		return nil, &IncludeError{path, reason(err), err}
 	case len(content) > maxInclude:
 		return nil, &IncludeError{path, fmt.Sprintf("it has more than %d bytes, which nobody reads; name directories instead", maxInclude), nil}
 	}
 	return content, nil
+}
+
+// reason is an error of the system without the path.
+func reason(err error) string {
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		return path.Err.Error()
+	}
+	return err.Error()
 }
 
 // Trusted reports whether the user has approved just this content of a
