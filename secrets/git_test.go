@@ -44,7 +44,7 @@ func TestGitIdentity(t *testing.T) {
 			if err := os.WriteFile(other, []byte("[credential]\n\thelper = \"!f() { echo username=other; echo password=other; echo asked >>"+dir+"/asked; }; f\"\n"), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			g := GitIdentity{Name: "Ann's Bot", Email: "bot@example.com", Token: &Reference{FromEnv, "X"}, TokenHost: "git.example.com:8443"}
+			g := GitIdentity{Name: "Ann's Bot", Email: "bot@example.com", Token: &Reference{FromEnv, "X"}, TokenHost: "git.example.com:8443"} //nolint:gosec // a host
 			env := []string{"PATH=" + bin + ":" + os.Getenv("PATH"), "HOME=" + dir, "GIT_CONFIG_GLOBAL=" + other, "GIT_CONFIG_NOSYSTEM=1", "GIT_TERMINAL_PROMPT=0"}
 			for _, v := range g.env([]byte("t0ken$x'\"")) {
 				env = append(env, v.Name+"="+v.Value)

@@ -113,37 +113,35 @@ func (e *ReferenceError) Error() string {
 // Unwrap returns what lies beneath, or nil.
 func (e *ReferenceError) Unwrap() error { return e.Err }
 
-// resolve gets the value.
+// resolve gets the value. Only programs look at the context.
 func (r Reference) resolve(ctx context.Context, name string) ([]byte, error) {
-	fail := func(why string, err error) ([]byte, error) {
-		return nil, &ReferenceError{Name: name, From: r, Why: why, Err: err}
+	value, err := r.get(ctx)
+	if err != nil {
+		return nil, &ReferenceError{Name: name, From: r, Why: why(err), Err: err}
 	}
-	var value []byte
+	var bad *ValueError
+	if errors.As(checkValue("", value), &bad) {
+		return nil, &ReferenceError{Name: name, From: r, Why: "what it gives " + bad.Why}
+	}
+	return value, nil
+}
+
+func (r Reference) get(ctx context.Context) ([]byte, error) {
 	switch r.Kind {
 	case FromEnv:
 		text, ok := os.LookupEnv(r.Text)
 		if !ok {
-			return fail("the variable is not set here", nil)
+			return nil, errNotSet
 		}
-		value = []byte(text)
+		return []byte(text), nil
 	case FromFile:
 		data, err := readSmall(r.Text)
-		if err != nil {
-			return fail(why(err), err)
-		}
-		value = OneLineLess(data)
+		return OneLineLess(data), err
 	case FromCmd:
 		data, err := r.run(ctx)
-		if err != nil {
-			return fail(err.Error(), err)
-		}
-		value = OneLineLess(data)
+		return OneLineLess(data), err
 	}
-	var bad *ValueError
-	if err := checkValue("", value); errors.As(err, &bad) {
-		return fail("what it gives "+bad.Why, nil)
-	}
-	return value, nil
+	return nil, r.check()
 }
 
 // OneLineLess takes the newline off the end, and the carriage return before it:
@@ -157,6 +155,7 @@ func OneLineLess(data []byte) []byte {
 }
 
 var (
+	errNotSet     = errors.New("the variable is not set here")
 	errTooLong    = fmt.Errorf("it gives more than %d bytes", MaxValue)
 	errNoOrdinary = errors.New("it is no ordinary file")
 )

@@ -62,13 +62,13 @@ func (r *Resolver) Resolve(ctx context.Context, v *Vault, host string, skip func
 
 // Known are the values that can be had at no cost: what is stored, and what
 // references to variables and files give now, if they give anything.
-func (v *Vault) Known(ctx context.Context) []Value {
+func (v *Vault) Known() []Value {
 	values := stored(v)
 	add := func(name string, from *Reference) {
 		if from == nil || from.Kind == FromCmd {
 			return
 		}
-		if value, err := from.resolve(ctx, name); err == nil {
+		if value, err := from.resolve(context.Background(), name); err == nil {
 			values = append(values, Value{name, string(value)})
 		}
 	}

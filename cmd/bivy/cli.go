@@ -24,7 +24,7 @@ type CLI struct {
 	Trust   TrustCmd   `cmd:"" help:"Approve what a project says is to be taken along (.bivy/include)."`
 	Mcp     McpCmd     `cmd:"" help:"Offer commands and files to an agent, as tools of the Model Context Protocol."`
 	Host    HostCmd    `cmd:"" help:"Log in on hosts, list and close the shared connections."`
-	Help    HelpCmd    `cmd:"" help:"Explain a topic: exit-codes, json, config, security, mcp."`
+	Help    HelpCmd    `cmd:"" help:"Explain a topic: exit-codes, json, config, secrets, security, mcp."`
 	Holder  HolderCmd  `cmd:"" hidden:"" help:"Hold a shared connection (started by bivy itself)."`
 	Sandbox SandboxCmd `cmd:"" hidden:"" help:"Be an SSH host on stdin and stdout, for the demo and for tests."`
 }

@@ -28,7 +28,7 @@ func (c *McpCmd) Run(ctx context.Context, app *App) error {
 	}
 	// Whoever could answer is busy with the agent, and stdin is the client's.
 	app.Batch = true
-	if err := c.choose(ctx, app, &conf); err != nil {
+	if err := c.choose(app, &conf); err != nil {
 		return err
 	}
 	masters, err := app.Masters()
@@ -44,14 +44,14 @@ func (c *McpCmd) Run(ctx context.Context, app *App) error {
 }
 
 // choose fixes the one place, or offers all workspaces.
-func (c *McpCmd) choose(ctx context.Context, app *App, conf *mcp.Config) error {
+func (c *McpCmd) choose(app *App, conf *mcp.Config) error {
 	resolver := &secrets.Resolver{Keep: secretsKept}
 	find := func(p Place) (mcp.Place, error) {
 		at, err := app.resolve(p)
 		if err != nil {
 			return mcp.Place{}, err
 		}
-		app.hideSecrets(ctx, at)
+		app.hideSecrets(at)
 		place := mcp.Place{Name: p.WS, Target: at.target, Dir: at.dir, Env: at.env}
 		if !c.NoSecrets {
 			place.Secrets = func(ctx context.Context) ([]exec.EnvVar, error) { return app.secretsFor(ctx, at, resolver, nil) }

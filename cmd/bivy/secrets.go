@@ -42,7 +42,7 @@ type SecretsFlag struct {
 // known all the same are not shown.
 func (f SecretsFlag) secretsFor(ctx context.Context, app *App, at spot, given []exec.EnvVar) ([]exec.EnvVar, error) {
 	if f.NoSecrets {
-		app.hideSecrets(ctx, at)
+		app.hideSecrets(at)
 		return nil, nil
 	}
 	return app.secretsFor(ctx, at, &secrets.Resolver{}, given)
@@ -66,9 +66,9 @@ func (a *App) secretsFor(ctx context.Context, at spot, r *secrets.Resolver, give
 
 // hideSecrets makes values that can be had at no cost not to be shown. Who only
 // reads files there is not kept from that by a store that cannot be opened.
-func (a *App) hideSecrets(ctx context.Context, at spot) {
+func (a *App) hideSecrets(at spot) {
 	if vault, err := a.vaultOf(at); err == nil && vault != nil {
-		a.UI.secrets.Learn(vault.Known(ctx)...)
+		a.UI.secrets.Learn(vault.Known()...)
 	}
 }
 
