@@ -114,7 +114,7 @@ func (c Command) check() error {
 		}
 	}
 	for _, v := range c.Env {
-		if err := v.check(); err != nil {
+		if err := v.Check(); err != nil {
 			return err
 		}
 	}

@@ -42,10 +42,10 @@ func (e *EnvError) Error() string {
 	return fmt.Sprintf("cannot set the environment variable %q: %s", e.Name, e.Why)
 }
 
-// check refuses names that are no names, names that a shell keeps for itself
+// Check refuses names that are no names, names that a shell keeps for itself
 // (bash makes an assignment to them fatal), and values that no environment can
 // hold.
-func (v EnvVar) check() error {
+func (v EnvVar) Check() *EnvError {
 	if v.Name == "" {
 		return &EnvError{v.Name, "the name is empty"}
 	}

@@ -114,7 +114,7 @@ func parseLogin(out []byte, want Login) []EnvVar {
 		name, value, ok := strings.Cut(string(field), "=")
 		v := EnvVar{Name: name, Value: value}
 		switch {
-		case !ok || value == "" || v.check() != nil:
+		case !ok || value == "" || v.Check() != nil:
 			continue
 		case want == LoginPath && name != "PATH" && name != "LANG":
 			continue

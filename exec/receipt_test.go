@@ -190,7 +190,7 @@ func TestEnvVarCheck(t *testing.T) {
 		{"A\n", "x"}: false, {"$(id)", "x"}: false, {"UID", "0"}: false, {"EUID", "0"}: false, {"PPID", "1"}: false, {"_", "x"}: false,
 		{"SHELLOPTS", "x"}: false, {"BASHOPTS", "x"}: false, {"BASH_VERSINFO", "x"}: false, {"A", "x\x00y"}: false,
 	} {
-		err := v.check()
+		err := v.Check()
 		var bad *EnvError
 		if good && err != nil || !good && !errors.As(err, &bad) {
 			t.Errorf("check of %+q: %v", v, err)

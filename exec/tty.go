@@ -27,6 +27,10 @@ type TTY struct {
 	Size proc.Size
 	// Term is the TERM of the host's terminal, empty for ours.
 	Term string
+	// Through, when set, is what the output passes on its way to the Stdout of
+	// the command, which is what it is given. It is closed at the end, and may
+	// write until then.
+	Through func(io.Writer) io.WriteCloser
 
 	local atomic.Pointer[localTTY]
 }
@@ -73,7 +77,12 @@ func (a *attempt) startTTY(ctx context.Context) error {
 	// In this order: local uses control.
 	a.wake = func() {} // the master alone has the other end, so that ends with the session
 	a.closers = []io.Closer{local, control}
-	a.stdout = newScanner(a.id.nonce, local.screen, func(m marks) {
+	out := io.Writer(local.screen)
+	if t.Through != nil {
+		through := t.Through(out)
+		out, a.closers = through, []io.Closer{soon{through}, local, control}
+	}
+	a.stdout = newScanner(a.id.nonce, out, func(m marks) {
 		if m.started && !m.exited {
 			local.begin(a.cmd.Stdin)
 		}
@@ -88,6 +97,22 @@ func (a *attempt) startTTY(ctx context.Context) error {
 	}}
 	a.read(control, a.gate)
 	return nil
+}
+
+// soon closes what may write to a terminal that takes no output any more, and
+// waits for that no longer than the screen does.
+type soon struct{ io.Closer }
+
+// Close implements io.Closer.
+func (s soon) Close() error {
+	done := make(chan error, 1)
+	go func() { done <- s.Closer.Close() }()
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(blocked):
+		return nil
+	}
 }
 
 // readyGate looks for the ready mark in what the terminal shows first. The

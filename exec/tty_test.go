@@ -125,3 +125,57 @@ func TestTerminalOfTheUser(t *testing.T) {
 		t.Errorf("the terminal is raw after the end: %v", err)
 	}
 }
+
+// upper makes letters large, and has last words.
+type upper struct{ out io.Writer }
+
+func (u upper) Write(p []byte) (int, error) {
+	return u.out.Write([]byte(strings.ToUpper(string(p))))
+}
+
+func (u upper) Close() error {
+	_, err := io.WriteString(u.out, "<end>")
+	return err
+}
+
+// What the output passes through sees all of it and nothing else, and its last
+// words come before the terminal is given back.
+func TestTerminalThrough(t *testing.T) {
+	t.Parallel()
+	w := newTTYWorld(t)
+	r := w.run(Command{Script: "printf 'some words'; exit 3", TTY: &TTY{Through: func(out io.Writer) io.WriteCloser { return upper{out} }}})
+	r.wantExited(t, 3)
+	if r.stdout != "SOME WORDS<end>" {
+		t.Errorf("output %q", r.stdout)
+	}
+	control, tty := openTTY(t)
+	seen := make(chan string, 1)
+	go func() {
+		var all strings.Builder
+		buf := make([]byte, 100)
+		for !strings.Contains(all.String(), "<end>") {
+			n, err := control.Read(buf)
+			all.Write(buf[:n])
+			if err != nil {
+				break
+			}
+		}
+		seen <- all.String()
+	}()
+	if _, err := Run(t.Context(), w.masters, w.target, Command{
+		Script: "printf 'a\\033[?25l'", Stdout: tty, TTY: &TTY{Through: func(out io.Writer) io.WriteCloser { return upper{out} }},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-seen; got != "A\x1b[?25L<end>" {
+		t.Errorf("the terminal shows %q", got)
+	}
+	// One that nobody reads keeps nobody waiting.
+	read := make(chan struct{})
+	ends(t, "a close that waits for ever", func() { _ = soon{closes(func() { <-read })}.Close() })
+	close(read)
+}
+
+type closes func()
+
+func (c closes) Close() error { c(); return nil }

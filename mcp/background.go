@@ -139,7 +139,7 @@ func (s *server) start(ctx context.Context, p Place, cmd exec.Command) (*runOut,
 		default:
 		}
 	})
-	cmd.Stdout, cmd.Stderr, cmd.Hurry = &one.kept.out, &one.kept.err, hurry
+	cmd.Hurry = hurry
 	cmd.Began = sync.OnceFunc(func() { close(one.began) })
 	if err := s.background.add(one); err != nil {
 		cancel(err)
@@ -147,7 +147,7 @@ func (s *server) start(ctx context.Context, p Place, cmd exec.Command) (*runOut,
 	}
 	s.background.tasks.Go(func() {
 		defer cancel(nil)
-		one.receipt, one.err = exec.Run(life, s.Masters, p.Target, cmd)
+		one.receipt, one.err = s.runInto(life, one.kept, p, cmd)
 		close(one.done)
 	})
 	select {

@@ -24,6 +24,7 @@ import (
 	"bivy/exec"
 	"bivy/exec/file"
 	"bivy/exec/mux"
+	"bivy/secrets"
 	"bivy/workspace"
 )
 
@@ -49,6 +50,8 @@ type Place struct {
 	Dir string
 	// Env is what commands there see.
 	Env []exec.EnvVar
+	// Secrets, when set, gives what they see besides; it is asked for each.
+	Secrets func(context.Context) ([]exec.EnvVar, error)
 }
 
 // Trouble is an error as the agent gets it.
@@ -72,6 +75,8 @@ type Config struct {
 	Place *Place
 	Find  func(name string) (Place, error)
 	List  func() ([]workspace.Record, []error)
+	// Redactor knows the values that no result shows; nil knows none.
+	Redactor *secrets.Redactor
 	// Explain gives errors their class.
 	Explain func(error) Trouble
 	// ReadOnly offers only tools that change nothing.

@@ -10,6 +10,7 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"bivy/exec/file"
+	"bivy/secrets"
 )
 
 const readText = "Reads a text file. The content is returned without line numbers, with LF line ends and without a byte order mark; " +
@@ -105,12 +106,13 @@ func (s *server) read(ctx context.Context, _ *sdk.CallToolRequest, in readIn) (*
 	}
 	if c.Binary {
 		o.LineEnds = "lf"
-		o.Base64 = encoded(c.Data[:min(len(c.Data), s.MaxOutput*3/4)])
+		data := s.Redactor.Bytes(c.Data)
+		o.Base64 = encoded(data[:min(len(data), s.MaxOutput*3/4)])
 		return &o, nil
 	}
 	for most := s.MaxOutput; ; most = most * s.MaxOutput / len(o.Content) {
 		// What is shown as \xNN takes more than it is.
-		if o.fill(c, max(in.Offset, 1), in.Limit, most); len(o.Content) <= s.MaxOutput {
+		if o.fill(s.Redactor, c, max(in.Offset, 1), in.Limit, most); len(o.Content) <= s.MaxOutput {
 			return &o, nil
 		}
 	}
@@ -159,8 +161,9 @@ func isKind(err error, kind file.Kind) bool {
 	return errors.As(err, &e) && e.Kind == kind
 }
 
-// fill takes lines of what was read, as many as fit.
-func (o *readOut) fill(c file.Content, from, limit int64, most int) {
+// fill takes lines of what was read, as many as fit, and shows them without
+// secrets.
+func (o *readOut) fill(r *secrets.Redactor, c file.Content, from, limit int64, most int) {
 	data := c.Data
 	if c.FirstLine == 1 {
 		data, o.BOM = bytes.CutPrefix(data, []byte("\ufeff"))
@@ -171,19 +174,22 @@ func (o *readOut) fill(c file.Content, from, limit int64, most int) {
 		_, data, _ = bytes.Cut(data, []byte("\n"))
 	}
 	taken, count := takeLines(data, limit, most, c.Omitted == 0)
+	shown := r.Bytes(data[:taken])
 	if o.LineCut = count == 0 && len(data) > 0; o.LineCut {
-		taken, count = len(wholeFront(data, most)), 1
+		// A value must not be cut before it is known.
+		shown = wholeFront(r.Bytes(data), most)
+		taken, count = min(len(data), len(shown)), 1
 	}
 	o.FirstLine, o.LastLine, o.NextOffset = 0, 0, nil
 	if count > 0 {
 		o.FirstLine, o.LastLine = first, first+count-1
 	}
-	text := string(data[:taken])
+	text := string(shown)
 	if o.LineEnds == "crlf" {
 		text = strings.ReplaceAll(text, "\r\n", "\n")
 	}
 	if o.Content, o.Escaped = visible(text); o.Escaped {
-		o.Base64 = encoded(data[:taken])
+		o.Base64 = encoded(shown)
 	}
 	// There is more: in what was read, or behind it.
 	if (taken < len(data) || c.Omitted != 0) && count > 0 && (limit == 0 || count < limit) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -95,7 +96,7 @@ func endLine(b *strings.Builder) {
 
 // run is the tool run_shell_command.
 func (s *server) run(ctx context.Context, req *sdk.CallToolRequest, in runIn) (*runOut, error) {
-	p, cmd, err := s.command(in)
+	p, cmd, err := s.command(ctx, in)
 	if err != nil {
 		return nil, err
 	}
@@ -103,9 +104,9 @@ func (s *server) run(ctx context.Context, req *sdk.CallToolRequest, in runIn) (*
 		return s.start(ctx, p, cmd)
 	}
 	kept := newStreams(s.MaxOutput, nil)
-	cmd.Stdout, cmd.Stderr, cmd.Hurry = &kept.out, &kept.err, s.hurry
+	cmd.Hurry = s.hurry
 	stop := progress(ctx, req, kept)
-	receipt, err := exec.Run(ctx, s.Masters, p.Target, cmd)
+	receipt, err := s.runInto(ctx, kept, p, cmd)
 	stop()
 	if err != nil && receipt.Started.IsZero() {
 		return nil, err
@@ -115,8 +116,18 @@ func (s *server) run(ctx context.Context, req *sdk.CallToolRequest, in runIn) (*
 	return o, err
 }
 
+// runInto runs a command and keeps what it writes, without secrets: they are
+// taken out before anything is cut.
+func (s *server) runInto(ctx context.Context, kept *streams, p Place, cmd exec.Command) (exec.Receipt, error) {
+	out, errs := s.Redactor.Writer(&kept.out), s.Redactor.Writer(&kept.err)
+	cmd.Stdout, cmd.Stderr = out, errs
+	receipt, err := exec.Run(ctx, s.Masters, p.Target, cmd)
+	_, _ = out.Close(), errs.Close() // what is kept takes everything
+	return receipt, err
+}
+
 // command checks what is to be run, and where: the same that `bivy exec` runs.
-func (s *server) command(in runIn) (Place, exec.Command, error) {
+func (s *server) command(ctx context.Context, in runIn) (Place, exec.Command, error) {
 	p, err := s.place(in.Workspace)
 	if err != nil {
 		return p, exec.Command{}, err
@@ -134,8 +145,16 @@ func (s *server) command(in runIn) (Place, exec.Command, error) {
 	case in.Timeout == 0 && !in.Background:
 		timeout = defaultTimeout
 	}
+	env := p.Env
+	if p.Secrets != nil {
+		ours, err := p.Secrets(ctx)
+		if err != nil {
+			return p, exec.Command{}, err
+		}
+		env = slices.Concat(env, ours)
+	}
 	return p, exec.Command{
-		Script: in.Command, Dir: dir, Env: p.Env, Login: exec.LoginPath, Timeout: timeout, Log: int64(s.MaxOutput / 2),
+		Script: in.Command, Dir: dir, Env: env, Login: exec.LoginPath, Timeout: timeout, Log: int64(s.MaxOutput / 2),
 	}, nil
 }
 

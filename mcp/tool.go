@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -97,6 +98,7 @@ func add[In any, Out answer](s *server, k kind, name, title, text string, call f
 		if said == nil {
 			return s.failed(err), nil
 		}
+		redact(s.Redactor, reflect.ValueOf(said))
 		result := &sdk.CallToolResult{StructuredContent: said}
 		if err != nil {
 			result = s.failed(err)

@@ -83,6 +83,7 @@ func editHint(e *file.EditError) string {
 // failed is the result of a call that failed.
 func (s *server) failed(err error) *sdk.CallToolResult {
 	t := s.trouble(err)
+	t.Message, t.Hint = s.Redactor.Text(t.Message), s.Redactor.Text(t.Hint)
 	text := t.Message + " (class: " + t.Class + ")"
 	fields := map[string]any{"class": t.Class, "message": t.Message}
 	if t.Hint != "" {

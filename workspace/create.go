@@ -35,6 +35,9 @@ type Wish struct {
 	// Dirty, History and Depth choose as in archive.Choice.
 	Dirty, History bool
 	Depth          int
+	// SkipUntrusted leaves the files that .bivy/include names here where the
+	// user has not approved it; else that is an *UntrustedError.
+	SkipUntrusted bool
 	// Progress, if set, is told how far the sending has come.
 	Progress func(archive.Progress)
 }
@@ -51,6 +54,8 @@ type Made struct {
 	// Dirty says that uncommitted changes went along.
 	Nested []string
 	Dirty  bool
+	// Untrusted says that .bivy/include was not approved, and left alone.
+	Untrusted bool
 }
 
 // ExistsError says that a workspace is there already, or unfinished on another
@@ -79,7 +84,7 @@ func (w *Workspaces) Create(ctx context.Context, wish Wish) (Made, error) {
 	if err != nil {
 		return Made{}, err
 	}
-	include, err := ReadInclude(repo.Top())
+	include, left, err := w.Registry.choose(repo.Top(), wish.SkipUntrusted)
 	if err != nil {
 		return Made{}, err
 	}
@@ -113,7 +118,7 @@ func (w *Workspaces) Create(ctx context.Context, wish Wish) (Made, error) {
 		}
 		return Made{}, err
 	}
-	made.LeftOut, made.Nested, made.Dirty = snap.Ignored, snap.Nested, snap.Dirty
+	made.LeftOut, made.Nested, made.Dirty, made.Untrusted = snap.Ignored, snap.Nested, snap.Dirty, left
 	return made, nil
 }
 

@@ -3,43 +3,49 @@ package workspace
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
-	"path/filepath"
 )
 
-// IncludeFile is the file, in a project, that names ignored files to take
-// along, in the syntax of gitignore(5).
-const IncludeFile = ".bivy/include"
+// UntrustedError says that nobody has approved what a project's IncludeFile
+// says now.
+type UntrustedError struct{ Dir string }
 
-// maxInclude bounds IncludeFile, in bytes.
-const maxInclude = 1 << 20
+func (e *UntrustedError) Error() string {
+	return fmt.Sprintf("%s in %s names files to take along, and its content was not approved", IncludeFile, e.Dir)
+}
 
-// ReadInclude returns the content of a project's IncludeFile, nothing where
-// there is none. It must be a plain file.
-func ReadInclude(projectDir string) ([]byte, error) {
-	path := filepath.Join(projectDir, IncludeFile)
-	info, err := os.Lstat(path)
+// included returns the content of a project's IncludeFile, nothing where there
+// is none. Where it is not approved, that is an *UntrustedError.
+func (r *Registry) included(topDir string) ([]byte, error) {
+	content, err := ReadInclude(topDir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, nil
 	case err != nil:
-		return nil, fmt.Errorf("read what to include: %w", err)
-	case !info.Mode().IsRegular():
-		return nil, fmt.Errorf("read what to include: %s is no plain file", path)
+		return nil, err
 	}
-	f, err := os.Open(path)
+	project, known, err := r.ProjectOf(topDir)
 	if err != nil {
-		return nil, fmt.Errorf("read what to include: %w", err)
+		return nil, err
 	}
-	defer f.Close() //nolint:errcheck // only read
-	text, err := io.ReadAll(io.LimitReader(f, maxInclude+1))
-	if err == nil && len(text) > maxInclude {
-		err = fmt.Errorf("%s is larger than %d bytes", path, maxInclude)
+	if known {
+		if known, err = r.Trusted(project, content); err != nil {
+			return nil, err
+		}
 	}
-	if err != nil {
-		return nil, fmt.Errorf("read what to include: %w", err)
+	if !known {
+		return nil, &UntrustedError{Dir: topDir}
 	}
-	return text, nil
+	return content, nil
+}
+
+// choose is included for who may go on without it: left says that it was not
+// approved and stays here.
+func (r *Registry) choose(topDir string, skip bool) (content []byte, left bool, err error) {
+	content, err = r.included(topDir)
+	var untrusted *UntrustedError
+	if skip && errors.As(err, &untrusted) {
+		return nil, true, nil
+	}
+	return content, false, err
 }

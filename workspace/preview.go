@@ -11,6 +11,8 @@ type Preview struct {
 	Files []archive.Change
 	// Nested are the repositories inside the project that would stay here.
 	Nested []string
+	// Untrusted says that .bivy/include is not approved, and counts for nothing.
+	Untrusted bool
 }
 
 // Preview lists what would cross to the workspace, beyond what was sent to it
@@ -23,7 +25,7 @@ func (w *Workspaces) Preview(ctx context.Context, rec Record, wish SyncWish) (Pr
 	if err != nil {
 		return Preview{}, err
 	}
-	choice, err := wish.choice(rec)
+	choice, left, err := w.choice(rec, wish)
 	if err != nil {
 		return Preview{}, err
 	}
@@ -33,5 +35,5 @@ func (w *Workspaces) Preview(ctx context.Context, rec Record, wish SyncWish) (Pr
 	}
 	defer snap.Close() //nolint:errcheck // a temporary directory; the system cleans /tmp too
 	files, err := snap.Preview(ctx, rec.Source)
-	return Preview{Files: files, Nested: snap.Nested}, err
+	return Preview{Files: files, Nested: snap.Nested, Untrusted: left}, err
 }

@@ -32,6 +32,8 @@ type SyncWish struct {
 	// Dirty sends the work tree as it is.
 	Dirty bool
 	Mode  Mode
+	// SkipUntrusted is as in Wish.
+	SkipUntrusted bool
 	// Progress, if set, is told how far the sending has come.
 	Progress func(archive.Progress)
 }
@@ -55,6 +57,8 @@ type Synced struct {
 	// repositories inside the project that stayed here.
 	LeftOut int
 	Nested  []string
+	// Untrusted says that .bivy/include was not approved, and left alone.
+	Untrusted bool
 }
 
 // RefusedError says that a workspace holds what the new state would hide.
@@ -112,7 +116,7 @@ func (w *Workspaces) Sync(ctx context.Context, ref Ref, wish SyncWish) (Synced, 
 	if err != nil {
 		return Synced{}, err
 	}
-	choice, err := wish.choice(rec)
+	choice, left, err := w.choice(rec, wish)
 	if err != nil {
 		return Synced{}, err
 	}
@@ -121,7 +125,7 @@ func (w *Workspaces) Sync(ctx context.Context, ref Ref, wish SyncWish) (Synced, 
 		return Synced{}, err
 	}
 	defer snap.Close() //nolint:errcheck // a temporary directory; the system cleans /tmp too
-	done := Synced{Record: rec, Head: snap.Commit, LeftOut: snap.Ignored, Nested: snap.Nested}
+	done := Synced{Record: rec, Untrusted: left, Head: snap.Commit, LeftOut: snap.Ignored, Nested: snap.Nested}
 	if snap.Commit == rec.Snapshot && snap.IncludeTree == rec.Included && wish.Mode != SyncForce {
 		done.Nothing = true
 		return done, nil
@@ -129,16 +133,16 @@ func (w *Workspaces) Sync(ctx context.Context, ref Ref, wish SyncWish) (Synced, 
 	return w.sync(ctx, done, wish, snap)
 }
 
-func (s SyncWish) choice(rec Record) (archive.Choice, error) {
-	ref := s.Ref
+func (w *Workspaces) choice(rec Record, wish SyncWish) (c archive.Choice, left bool, err error) {
+	ref := wish.Ref
 	if ref == "" {
 		ref = rec.Ref
 	}
-	if s.Dirty && s.Ref == "" {
+	if wish.Dirty && wish.Ref == "" {
 		ref = "HEAD"
 	}
-	include, err := ReadInclude(rec.ProjectDir)
-	return archive.Choice{Ref: ref, Dirty: s.Dirty, History: rec.History, Depth: rec.Depth, Include: include}, err
+	include, left, err := w.Registry.choose(rec.ProjectDir, wish.SkipUntrusted)
+	return archive.Choice{Ref: ref, Dirty: wish.Dirty, History: rec.History, Depth: rec.Depth, Include: include}, left, err
 }
 
 // sync does the host's part. What is sent is remembered before: a workspace

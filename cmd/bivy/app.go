@@ -11,6 +11,7 @@ import (
 	"bivy/exec"
 	"bivy/exec/mux"
 	"bivy/internal/paths"
+	"bivy/secrets"
 	"bivy/sshcmd"
 	"bivy/workspace"
 )
@@ -28,6 +29,7 @@ type App struct {
 	paths    *paths.Paths
 	masters  *mux.Masters
 	registry *workspace.Registry
+	secrets  *secrets.Store
 }
 
 func (a *App) findPaths() (paths.Paths, error) {
@@ -60,7 +62,7 @@ func (a *App) Masters() (*mux.Masters, error) {
 	}
 	terminal := a.UI.terminal(a.Batch)
 	a.masters, err = mux.Open(mux.Config{
-		SSH: ssh, Holder: []string{self, "holder"}, Sockets: p.Sockets, CacheDir: p.Cache,
+		SSH: ssh, Holder: []string{self, "holder"}, Sockets: p.Sockets, CacheDir: p.Cache, Env: a.cleanEnv(),
 		Terminal: terminal, Askpass: !a.Batch && sshcmd.Askpass(os.Environ(), terminal != nil), Wait: a.WaitHost, Idle: a.IdleHost,
 		Ride: a.UserMaster, PreferAES: a.PreferAES, Spare: a.Spare,
 	})
@@ -153,6 +155,9 @@ type spot struct {
 	target mux.Target
 	dir    string
 	env    []exec.EnvVar
+	// project and host, as the user named it, say whose secrets are for
+	// commands here; they are empty without a workspace.
+	project, host string
 }
 
 // resolve turns a place into a spot.
@@ -185,7 +190,7 @@ func (a *App) resolve(p Place) (spot, error) {
 		exec.EnvVar{Name: "BIVY_PROJECT", Value: rec.Project},
 		exec.EnvVar{Name: "BIVY_DIR", Value: rec.Dir},
 		exec.EnvVar{Name: "BIVY_HOST_ALIAS", Value: rec.Host})
-	return spot{target: target, dir: dir, env: env}, nil
+	return spot{target: target, dir: dir, env: env, project: rec.Project, host: rec.Host}, nil
 }
 
 // find looks a workspace up and wants it whole.

@@ -21,9 +21,11 @@ type CLI struct {
 	Fs      FsCmd      `cmd:"" help:"Read, write, edit and find files in a workspace, or on a host."`
 	Put     PutCmd     `cmd:"" help:"Send files and directories to a workspace, or a host."`
 	Get     GetCmd     `cmd:"" help:"Fetch a file or a directory from a workspace, or a host."`
+	Secret  SecretCmd  `cmd:"" help:"Keep secrets of the project, for commands in its workspaces."`
+	Trust   TrustCmd   `cmd:"" help:"Approve what a project says is to be taken along (.bivy/include)."`
 	Mcp     McpCmd     `cmd:"" help:"Offer commands and files to an agent, as tools of the Model Context Protocol."`
 	Host    HostCmd    `cmd:"" help:"Log in on hosts, list and close the shared connections."`
-	Help    HelpCmd    `cmd:"" help:"Explain a topic: exit-codes, json, config, security, mcp."`
+	Help    HelpCmd    `cmd:"" help:"Explain a topic: exit-codes, json, config, secrets, security, mcp."`
 	Holder  HolderCmd  `cmd:"" hidden:"" help:"Hold a shared connection (started by bivy itself)."`
 	Sandbox SandboxCmd `cmd:"" hidden:"" help:"Be an SSH host on stdin and stdout, for the demo and for tests."`
 }
@@ -42,6 +44,9 @@ type Globals struct {
 	UserMaster bool          `name:"user-master" help:"Use your own ssh master (ControlPath) where one runs; bivy never closes it." env:"BIVY_USER_MASTER"`
 	PreferAES  bool          `name:"prefer-aes" default:"true" negatable:"" help:"Offer aes128-gcm first where your ssh has its own default ciphers and both processors have AES." env:"BIVY_PREFER_AES"`
 	Spare      bool          `name:"spare" default:"true" negatable:"" help:"Keep one session more open on a host while commands follow each other; the next one starts in it." env:"BIVY_SPARE"`
+
+	// Identity is the file of [secrets] identity.
+	Identity string `kong:"-"`
 
 	Version kong.VersionFlag `name:"version" help:"Print the version."`
 }

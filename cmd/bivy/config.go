@@ -23,6 +23,9 @@ type config struct {
 	file  string
 	base  map[string]any
 	whens []when
+	// identity is the file of [secrets] identity; it is for no flag, and so
+	// for no command line.
+	identity string
 
 	// place of this command, found once where a [[when]] asks for it.
 	placed        bool
@@ -53,10 +56,10 @@ func readConfig(args []string) (*config, error) {
 	if err := toml.Unmarshal(data, &c.base); err != nil {
 		return nil, usagef("%s is not valid TOML: %w", file, err)
 	}
-	if err := c.takeWhens(); err != nil {
+	if err := c.takeSecrets(); err != nil {
 		return nil, err
 	}
-	return c, nil
+	return c, c.takeWhens()
 }
 
 // configFile finds --config before the command line is parsed: what it says

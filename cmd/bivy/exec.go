@@ -5,10 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
+	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"bivy/exec"
@@ -29,6 +28,7 @@ type ExecCmd struct {
 	Result   string        `name:"result" placeholder:"FILE" help:"Write the receipt to this file, as JSON."`
 	Gone     string        `name:"on-disconnect" enum:"kill,keep" default:"kill" help:"What becomes of the command when the link is lost, or bivy killed: ${enum}."`
 	Raw      bool          `name:"raw" help:"Do not make output safe for this terminal."`
+	SecretsFlag
 }
 
 func (*ExecCmd) takesCommand() {}
@@ -78,7 +78,12 @@ func (c *ExecCmd) run(ctx context.Context, app *App) (exec.Receipt, error) {
 	if err != nil {
 		return none, err
 	}
-	cmd.Dir, cmd.Env = at.dir, append(at.env, envVars(c.Env)...)
+	given := envVars(c.Env)
+	ours, err := c.secretsFor(ctx, app, at, given)
+	if err != nil {
+		return none, err
+	}
+	cmd.Dir, cmd.Env = at.dir, slices.Concat(at.env, ours, given)
 	masters, err := app.Masters()
 	if err != nil {
 		return none, err
@@ -90,11 +95,17 @@ func (c *ExecCmd) run(ctx context.Context, app *App) (exec.Receipt, error) {
 	}
 	if c.TTY {
 		cmd.TTY = app.UI.lend(localTTY(app.UI, c.Stdin))
+		cmd.Stdout, cmd.Stderr = app.UI.Out, app.UI.Err
+	} else {
+		out := newOutput(app.UI, c.Raw)
+		cmd.Stdout, cmd.Stderr = out.stdout, out.stderr
+		defer out.end()
 	}
-	out := newOutput(app.UI, c.Raw || c.TTY)
-	cmd.Stdout, cmd.Stderr = out.stdout, out.stderr
-	defer out.end()
-	return exec.Run(ctx, masters, at.target, cmd)
+	receipt, err := exec.Run(ctx, masters, at.target, cmd)
+	for i := range receipt.Survivors {
+		receipt.Survivors[i].Command = app.UI.secrets.Text(receipt.Survivors[i].Command)
+	}
+	return receipt, err
 }
 
 // command checks what is to be run, before anything is.
@@ -144,7 +155,7 @@ func hasInput(f *os.File) bool {
 // localTTY is the terminal for -t: the user's where the command reads from it,
 // else one of the same size.
 func localTTY(ui *UI, reads bool) *exec.TTY {
-	t := &exec.TTY{Term: os.Getenv("TERM")}
+	t := &exec.TTY{Term: os.Getenv("TERM"), Through: ui.through()}
 	if reads && isTerminal(ui.In) {
 		t.Local = ui.In
 		return t
@@ -156,44 +167,6 @@ func localTTY(ui *UI, reads bool) *exec.TTY {
 		}
 	}
 	return t
-}
-
-// output is where the command's streams go: as they are to pipes and files,
-// filtered to a terminal, as JSON lines under --json.
-type output struct {
-	stdout, stderr io.Writer
-	ends           []func()
-}
-
-func newOutput(ui *UI, raw bool) *output {
-	if ui.JSON {
-		lines := &jsonLines{ui: ui}
-		out, err := lines.stream("stdout"), lines.stream("stderr")
-		return &output{stdout: out, stderr: err, ends: []func(){out.flush, err.flush}}
-	}
-	o := &output{}
-	var end func()
-	o.stdout, end = safe(ui.Out, raw)
-	o.ends = append(o.ends, end)
-	o.stderr, end = safe(ui.Err, raw)
-	o.ends = append(o.ends, end)
-	return o
-}
-
-func (o *output) end() {
-	for _, end := range o.ends {
-		end()
-	}
-}
-
-// outputFailed picks out the output whose reader is gone, which is no failure
-// to speak of.
-func outputFailed(err error) error {
-	var output *exec.OutputError
-	if errors.As(err, &output) && errors.Is(output, syscall.EPIPE) {
-		return errOutputClosed
-	}
-	return err
 }
 
 // exitOf maps a receipt to the exit code: the command's own, 128+N for a

@@ -76,6 +76,10 @@ func (u *UI) fail(err error) int {
 	if f.Code == exitOutputClosed {
 		return f.Code
 	}
+	f.Message, f.Hint = u.secrets.Text(f.Message), u.secrets.Text(f.Hint)
+	for i, line := range f.Details {
+		f.Details[i] = u.secrets.Text(line)
+	}
 	if u.JSON {
 		type body struct {
 			Class   string   `json:"class"`
@@ -104,7 +108,9 @@ func (u *UI) fail(err error) int {
 // a host have been made safe there, and once more here, where it costs nothing.
 func explain(err error) failure {
 	f := failure{Message: termsafe.Line(err.Error(), 1000)}
-	for _, try := range []func(error, *failure) bool{explainUsage, explainTransfer, explainCommand, explainSSH, explainTree, explainWorkspace, explainFiles, explainProject, explainLocal} {
+	for _, try := range []func(error, *failure) bool{
+		explainUsage, explainTransfer, explainCommand, explainSSH, explainTree, explainWorkspace, explainFiles, explainSecrets, explainProject, explainLocal,
+	} {
 		if try(err, &f) {
 			return f
 		}

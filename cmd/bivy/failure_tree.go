@@ -16,6 +16,7 @@ func explainTree(err error, f *failure) bool {
 		adopted *workspace.AdoptedError
 		suspect *archive.SuspectError
 		choice  *archive.ChoiceError
+		trust   *workspace.UntrustedError
 	)
 	switch {
 	case errors.As(err, &refused):
@@ -33,6 +34,8 @@ func explainTree(err error, f *failure) bool {
 			f.Details = append(f.Details, safePath(p))
 		}
 		f.Hint = "let git ignore it, or name it in " + workspace.IncludeFile + " by its whole path"
+	case errors.As(err, &trust):
+		f.Code, f.Class, f.Hint = exitProtected, "protected", "look at it and approve it: bivy trust "+safePath(trust.Dir)
 	case errors.As(err, &choice):
 		f.Code, f.Class = exitUsage, "usage"
 	default:

@@ -63,6 +63,9 @@ func (p FilePlace) open(app *App, args ...string) (*file.FS, []string, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	if isTerminal(app.UI.Out) {
+		app.hideSecrets(at)
+	}
 	masters, err := app.Masters()
 	if err != nil {
 		return nil, nil, err

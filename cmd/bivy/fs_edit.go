@@ -75,7 +75,7 @@ func (c *FsEditCmd) Run(ctx context.Context, app *App) error {
 	if app.UI.JSON {
 		return app.UI.object(editJSON(paths[0], done))
 	}
-	out, end := safe(app.UI.Out, false)
+	out, end := app.UI.safe(app.UI.Out, false)
 	_, err = io.WriteString(out, done.Diff)
 	end()
 	if err != nil {

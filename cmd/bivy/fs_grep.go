@@ -77,7 +77,7 @@ func (c *FsGrepCmd) Run(ctx context.Context, app *App) error {
 	if app.UI.JSON {
 		return app.UI.object(grepJSON(paths[0], m))
 	}
-	out, end := safe(app.UI.Out, false)
+	out, end := app.UI.safe(app.UI.Out, false)
 	_, err = io.WriteString(out, grepText(m, c.Context > 0))
 	end()
 	tellPartial(app.UI, m.Truncated, m.Incomplete, m.Count, "lines that match")

@@ -68,7 +68,7 @@ func (c *FsReadCmd) Run(ctx context.Context, app *App) error {
 		wholeCharacters(&content, c.Tail > 0)
 		return app.UI.object(contentJSON(content))
 	}
-	out, end := safe(app.UI.Out, false)
+	out, end := app.UI.safe(app.UI.Out, false)
 	defer end()
 	part := options.Lines != nil || options.Bytes != nil || options.Tail > 0
 	if !part && c.Max == 0 {

@@ -8,7 +8,7 @@ import (
 
 // HelpCmd is `bivy help TOPIC`.
 type HelpCmd struct {
-	Topic string `arg:"" optional:"" placeholder:"TOPIC" help:"exit-codes, json, config, security or architecture."`
+	Topic string `arg:"" optional:"" placeholder:"TOPIC" help:"exit-codes, json, config, secrets, security, mcp or architecture."`
 }
 
 // Run prints the page.

@@ -5,9 +5,11 @@ package main
 import (
 	"context"
 
+	"bivy/exec"
 	"bivy/exec/file"
 	"bivy/exec/mux"
 	"bivy/mcp"
+	"bivy/secrets"
 	"bivy/workspace"
 )
 
@@ -18,16 +20,17 @@ func (c *McpCmd) Run(ctx context.Context, app *App) error {
 	}
 	conf := mcp.Config{
 		Version: version, ReadOnly: c.ReadOnly, AllowOutside: c.AllowOutside, MaxOutput: c.MaxOutput, Hurry: app.Hurry,
+		Redactor: app.UI.secrets,
 		Explain: func(err error) mcp.Trouble {
 			f := explain(err)
 			return mcp.Trouble{Class: f.Class, Message: f.Message, Hint: f.Hint}
 		},
 	}
+	// Whoever could answer is busy with the agent, and stdin is the client's.
+	app.Batch = true
 	if err := c.choose(app, &conf); err != nil {
 		return err
 	}
-	// Whoever could answer is busy with the agent, and stdin is the client's.
-	app.Batch = true
 	masters, err := app.Masters()
 	if err != nil {
 		return err
@@ -42,9 +45,22 @@ func (c *McpCmd) Run(ctx context.Context, app *App) error {
 
 // choose fixes the one place, or offers all workspaces.
 func (c *McpCmd) choose(app *App, conf *mcp.Config) error {
+	resolver := &secrets.Resolver{Keep: secretsKept}
+	find := func(p Place) (mcp.Place, error) {
+		at, err := app.resolve(p)
+		if err != nil {
+			return mcp.Place{}, err
+		}
+		app.hideSecrets(at)
+		place := mcp.Place{Name: p.WS, Target: at.target, Dir: at.dir, Env: at.env}
+		if !c.NoSecrets {
+			place.Secrets = func(ctx context.Context) ([]exec.EnvVar, error) { return app.secretsFor(ctx, at, resolver, nil) }
+		}
+		return place, nil
+	}
 	if c.WS != "" || c.Host != "" {
-		at, err := app.resolve(c.Place)
-		conf.Place = &mcp.Place{Name: c.WS, Target: at.target, Dir: at.dir, Env: at.env}
+		place, err := find(c.Place)
+		conf.Place = &place
 		return err
 	}
 	if c.Dir != "" {
@@ -55,9 +71,6 @@ func (c *McpCmd) choose(app *App, conf *mcp.Config) error {
 		return err
 	}
 	conf.List = func() ([]workspace.Record, []error) { return registry.List() }
-	conf.Find = func(name string) (mcp.Place, error) {
-		at, err := app.resolve(Place{WS: name})
-		return mcp.Place{Name: name, Target: at.target, Dir: at.dir, Env: at.env}, err
-	}
+	conf.Find = func(name string) (mcp.Place, error) { return find(Place{WS: name}) }
 	return nil
 }

@@ -5,7 +5,8 @@ type McpCmd struct {
 	Place
 	ReadOnly     bool `name:"read-only" help:"Offer only tools that change nothing."`
 	AllowOutside bool `name:"allow-outside" help:"Take paths that leave the workspace; without, they are refused."`
-	MaxOutput    int  `name:"max-output" default:"32768" placeholder:"BYTES" help:"How much text one result holds."`
+	SecretsFlag
+	MaxOutput int `name:"max-output" default:"32768" placeholder:"BYTES" help:"How much text one result holds."`
 }
 
 // Help is the long help.

@@ -51,14 +51,14 @@ func (c *NewCmd) Run(ctx context.Context, app *App) error {
 	bar := newProgress(app.UI)
 	made, err := ws.Create(ctx, workspace.Wish{
 		Name: c.Name, Target: target, ProjectDir: c.Project, Ref: c.Ref, Root: c.Root, Dirty: c.Dirty,
-		History: c.History, Depth: c.Depth, Progress: bar.Show,
+		History: c.History, Depth: c.Depth, SkipUntrusted: app.interactive(), Progress: bar.Show,
 	})
 	bar.End()
 	if err != nil {
 		return err
 	}
 	rec := made.Record
-	app.noteNested(made.Nested)
+	app.noteLeft(made.Nested, made.Untrusted)
 	sent := "the host had its files already"
 	if made.Objects > 0 {
 		sent = "sent " + humane.Bytes(made.Sent)

@@ -115,6 +115,7 @@ func newParser(cli *CLI, conf *config, options []kong.Option) (*kong.Kong, error
 	if err := conf.check(parser.Model.Node); err != nil {
 		return nil, err
 	}
+	cli.Identity = conf.identity
 	if err := kong.Resolvers(conf).Apply(parser); err != nil {
 		return nil, fmt.Errorf("use the configuration: %w", err)
 	}

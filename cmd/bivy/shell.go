@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"os"
+	"slices"
 
 	"bivy/exec"
 )
@@ -10,6 +11,7 @@ import (
 // ShellCmd is `bivy shell`.
 type ShellCmd struct {
 	Place
+	SecretsFlag
 	LoginEnv string `name:"login-env" enum:"off,path,full" default:"off" hidden:""`
 }
 
@@ -22,17 +24,21 @@ func (c *ShellCmd) Run(ctx context.Context, app *App) error {
 	if err != nil {
 		return err
 	}
+	ours, err := c.secretsFor(ctx, app, at, nil)
+	if err != nil {
+		return err
+	}
 	masters, err := app.Masters()
 	if err != nil {
 		return err
 	}
 	// A person sits here: editors and pagers are wanted.
-	env := at.env[len(quietEnv()):]
+	env := slices.Concat(at.env[len(quietEnv()):], ours)
 	receipt, err := exec.Run(ctx, masters, at.target, exec.Command{
 		Script: exec.LoginShell, Dir: at.dir, Env: env, Login: exec.Login(c.LoginEnv),
 		Stdin: app.UI.In, Stdout: app.UI.Out, Stderr: app.UI.Err,
 		Hurry: app.Hurry,
-		TTY:   app.UI.lend(&exec.TTY{Local: terminalOrNil(app.UI.In), Term: os.Getenv("TERM")}),
+		TTY:   app.UI.lend(&exec.TTY{Local: terminalOrNil(app.UI.In), Term: os.Getenv("TERM"), Through: app.UI.through()}),
 	})
 	return exitOf(receipt, outputFailed(err))
 }

@@ -40,7 +40,7 @@ func (c *SyncCmd) Run(ctx context.Context, app *App) error {
 	if err != nil {
 		return err
 	}
-	wish := workspace.SyncWish{Ref: c.Ref, Dirty: c.Dirty, Mode: workspace.SyncPlain}
+	wish := workspace.SyncWish{Ref: c.Ref, Dirty: c.Dirty, Mode: workspace.SyncPlain, SkipUntrusted: app.interactive()}
 	switch {
 	case c.Rebase:
 		wish.Mode = workspace.SyncRebase
@@ -57,7 +57,7 @@ func (c *SyncCmd) Run(ctx context.Context, app *App) error {
 	if err != nil {
 		return err
 	}
-	app.noteNested(done.Nested)
+	app.noteLeft(done.Nested, done.Untrusted)
 	return app.UI.Result(syncJSON(done), syncText(done))
 }
 
@@ -102,10 +102,14 @@ func syncText(s workspace.Synced) string {
 	return b.String()
 }
 
-// noteNested names the repositories inside the project that stayed here.
-func (a *App) noteNested(dirs []string) {
-	for _, dir := range dirs[:min(len(dirs), 5)] {
+// noteLeft names what stayed here: the repositories inside the project, and
+// the included files where nobody has approved them.
+func (a *App) noteLeft(nested []string, untrusted bool) {
+	for _, dir := range nested[:min(len(nested), 5)] {
 		a.UI.Note("bivy: %q is a repository of its own and was not sent", dir)
+	}
+	if untrusted {
+		a.UI.Note("bivy: %s is not approved, and no file went along by it; look at it: bivy trust", workspace.IncludeFile)
 	}
 }
 
@@ -115,7 +119,7 @@ func (c *SyncCmd) preview(ctx context.Context, app *App, ws *workspace.Workspace
 	if err != nil {
 		return err
 	}
-	app.noteNested(p.Nested)
+	app.noteLeft(p.Nested, p.Untrusted)
 	type file struct {
 		Change string `json:"change"`
 		Path   string `json:"path"`

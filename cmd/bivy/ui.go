@@ -16,6 +16,7 @@ import (
 	"bivy/exec"
 	"bivy/exec/mux"
 	"bivy/internal/termsafe"
+	"bivy/secrets"
 )
 
 // UI is where a command speaks: results on Out, all else on Err.
@@ -24,11 +25,15 @@ type UI struct {
 	JSON, Quiet  bool
 	Verbose      int
 
+	// secrets are the values that must not be shown.
+	secrets *secrets.Redactor
 	// lent is the terminal that a command on a host has.
 	lent atomic.Pointer[exec.TTY]
 }
 
-func newUI(in, out, err *os.File) *UI { return &UI{In: in, Out: out, Err: err} }
+func newUI(in, out, err *os.File) *UI {
+	return &UI{In: in, Out: out, Err: err, secrets: &secrets.Redactor{}}
+}
 
 func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 
@@ -44,10 +49,10 @@ func (u *UI) logged(ctx context.Context) context.Context {
 	case u.Verbose > 1:
 		level = zerolog.DebugLevel
 	}
-	var out io.Writer = u.Err
+	out := u.secrets.Messages(u.Err)
 	if !u.JSON {
 		out = zerolog.ConsoleWriter{
-			Out: u.Err, NoColor: !isTerminal(u.Err), TimeFormat: time.TimeOnly,
+			Out: out, NoColor: !isTerminal(u.Err), TimeFormat: time.TimeOnly,
 			PartsExclude: partsWithout(u.Verbose),
 			FormatLevel:  func(any) string { return "bivy:" },
 		}
@@ -111,22 +116,38 @@ func (u *UI) object(object any) error {
 // Note tells a person something that is no result.
 func (u *UI) Note(format string, args ...any) {
 	if !u.Quiet && !u.JSON {
-		_, _ = fmt.Fprintf(u.Err, format+"\n", args...)
+		_, _ = io.WriteString(u.Err, u.secrets.Text(fmt.Sprintf(format+"\n", args...)))
 	}
 }
 
-// safe makes host output fit for the file: filtered where that is a terminal,
-// as it is everywhere else. The second value ends the filter.
-func safe(f *os.File, raw bool) (io.Writer, func()) {
-	if raw || !isTerminal(f) {
+// safe makes host output fit for the file: without secrets and filtered where
+// that is a terminal, as it is everywhere else. The second value ends the filter.
+func (u *UI) safe(f *os.File, raw bool) (io.Writer, func()) {
+	if !isTerminal(f) {
 		return f, func() {}
 	}
+	if raw {
+		w := u.secrets.Writer(f)
+		return w, func() { _ = w.Close() }
+	}
 	c := &colours{out: f}
-	w := termsafe.NewWriter(c)
+	filter := termsafe.NewWriter(c)
+	// First the secrets: what is made safe may not be the value any more.
+	w := u.secrets.Writer(filter)
 	return w, func() {
 		_ = w.Close()
+		_ = filter.Close()
 		c.reset()
 	}
+}
+
+// through keeps secrets from a terminal that a command has as it is; nil where
+// its output goes elsewhere.
+func (u *UI) through() func(io.Writer) io.WriteCloser {
+	if !isTerminal(u.Out) {
+		return nil
+	}
+	return func(out io.Writer) io.WriteCloser { return u.secrets.Writer(out) }
 }
 
 // colours notes whether colours passed, and takes them back at the end: a host
