@@ -185,3 +185,10 @@ func find(t testing.TB, plan []archive.Landing, name string) archive.Landing {
 	t.Fatalf("no landing %q in %+v", name, plan)
 	return archive.Landing{}
 }
+
+func chmod(path string) error { return os.Chmod(path, 0o700) }
+
+func there(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,15 +19,21 @@ import (
 // ".git" or another spelling of it, or a link for .gitmodules, and that no
 // object is missing that another needs.
 type Receiver struct {
-	in      *Intake
-	ctx     context.Context //nolint:containedctx // of the one process that it stands for
-	process *proc.Process
-	pipe    *os.File
-	rest    *os.File // the other end: what git has not read
-	said    bytes.Buffer
-	words   proc.Tail
-	n, max  int64
-	over    bool
+	in     *Intake
+	ctx    context.Context //nolint:containedctx // of the one process that it stands for
+	pipe   *os.File
+	said   bytes.Buffer
+	words  proc.Tail
+	n, max int64
+	over   bool
+	ended  chan ending
+}
+
+// ending is how git ended, and whether it left something of the pack unread.
+type ending struct {
+	exit proc.Exit
+	err  error
+	more bool
 }
 
 // Receive begins to receive the host's pack of at most so many bytes. The
@@ -38,8 +43,8 @@ func (in *Intake) Receive(ctx context.Context, limit int64) (*Receiver, error) {
 	if err != nil {
 		return nil, fmt.Errorf("receive a pack: %w", err)
 	}
-	r := &Receiver{in: in, ctx: ctx, pipe: pipe, rest: rest, max: limit}
-	r.process, err = proc.Start(ctx, proc.Spec{
+	r := &Receiver{in: in, ctx: ctx, pipe: pipe, max: limit, ended: make(chan ending, 1)}
+	process, err := proc.Start(ctx, proc.Spec{
 		Args: slices.Concat([]string{"git"}, settings(), receiveArgs(limit)),
 		Dir:  in.inside.dir, Env: in.inside.env, Stdin: rest, Stdout: &r.said, Stderr: &r.words, Isolation: proc.Group,
 	})
@@ -48,6 +53,18 @@ func (in *Intake) Receive(ctx context.Context, limit int64) (*Receiver, error) {
 		_ = rest.Close()
 		return nil, err
 	}
+	go func() {
+		var e ending
+		e.exit, e.err = process.Wait()
+		// Close is told of what stands behind the pack, and then whoever writes
+		// more gets an error.
+		if e.err == nil && e.exit.OK() {
+			n, _ := rest.Read(make([]byte, 1))
+			e.more = n > 0
+		}
+		_ = rest.Close()
+		r.ended <- e
+	}()
 	return r, nil
 }
 
@@ -79,21 +96,17 @@ func (r *Receiver) tooLarge() error {
 // Close ends the pack and waits for git's verdict: *RefusedError, *TooLargeError,
 // the context's error, or *GitError where this machine is at fault.
 func (r *Receiver) Close() error {
-	defer r.rest.Close() //nolint:errcheck // only read
 	_ = r.pipe.Close()
-	exit, err := r.process.Wait()
-	if err != nil {
-		return err
-	}
-	if r.over {
-		return r.tooLarge()
-	}
-	if !exit.OK() {
-		return r.verdict(exit)
-	}
-	more, err := io.Copy(io.Discard, r.rest)
+	e := <-r.ended
 	word, id, _ := strings.Cut(strings.TrimSuffix(r.said.String(), "\n"), "\t")
-	if err != nil || more > 0 || word != "pack" || !r.in.repo.validID(id) {
+	switch {
+	case e.err != nil:
+		return e.err
+	case r.over:
+		return r.tooLarge()
+	case !e.exit.OK():
+		return r.verdict(e.exit)
+	case e.more || word != "pack" || !r.in.repo.validID(id):
 		return &RefusedError{Why: "there is something behind the end of its pack"}
 	}
 	r.in.received = true

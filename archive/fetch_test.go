@@ -75,10 +75,7 @@ func TestPullAgain(t *testing.T) {
 // noise does not compress.
 func noise(n int) string {
 	b := make([]byte, n)
-	r := rand.New(rand.NewPCG(1, 2))
-	for i := range b {
-		b[i] = byte(r.Uint32())
-	}
+	_, _ = rand.NewChaCha8([32]byte{}).Read(b)
 	return string(b)
 }
 

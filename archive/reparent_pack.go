@@ -10,7 +10,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"os"
 	"path/filepath"
@@ -56,10 +55,10 @@ func (p *packStore) put(kind string, content []byte) (string, error) {
 	}
 	// Four bits of the size go with the number, and seven into each byte more.
 	size := len(content)
-	b := number<<4 | byte(size&15) //nolint:gosec // four bits
+	b := number<<4 | byte(size&15)
 	for size >>= 4; size > 0; size >>= 7 {
 		_ = p.out.WriteByte(b | 0x80)
-		b = byte(size & 0x7f) //nolint:gosec // seven bits
+		b = byte(size & 0x7f)
 	}
 	_ = p.out.WriteByte(b)
 	if err := p.deflate(p.out, content); err != nil {
@@ -93,7 +92,7 @@ func (p *packStore) seal() (string, error) {
 	if _, err := p.file.WriteAt(header, 0); err != nil {
 		return "", err
 	}
-	var sum hash.Hash = sha1.New() //nolint:gosec // git's checksum of a pack
+	sum := sha1.New() //nolint:gosec // git's checksum of a pack
 	if p.format == "sha256" {
 		sum = sha256.New()
 	}

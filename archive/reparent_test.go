@@ -39,8 +39,10 @@ func TestIgnoredPathsStay(t *testing.T) {
 			c.on("mv", "docs", "papers")
 			c.on("commit", "-qm", "papers")
 		}, "D\tdocs/open\nD\tdocs/sub/m\nA\tpapers/open\nA\tpapers/sub/m"},
-		{"names that sort oddly", func(c *camp) { c.work("secret-", "1\n"); c.work("secret.x/y", "2\n"); c.work("secret0", "3\n") },
-			"A\tsecret-\nA\tsecret.x/y\nA\tsecret0"},
+		{
+			"names that sort oddly", func(c *camp) { c.work("secret-", "1\n"); c.work("secret.x/y", "2\n"); c.work("secret0", "3\n") },
+			"A\tsecret-\nA\tsecret.x/y\nA\tsecret0",
+		},
 		{"everything removed", func(c *camp) {
 			c.on("rm", "-rq", ".")
 			c.on("commit", "-qm", "nothing")
