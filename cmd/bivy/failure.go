@@ -104,7 +104,7 @@ func (u *UI) fail(err error) int {
 // a host have been made safe there, and once more here, where it costs nothing.
 func explain(err error) failure {
 	f := failure{Message: termsafe.Line(err.Error(), 1000)}
-	for _, try := range []func(error, *failure) bool{explainUsage, explainTransfer, explainCommand, explainSSH, explainWorkspace, explainFiles, explainProject, explainLocal} {
+	for _, try := range []func(error, *failure) bool{explainUsage, explainPull, explainTransfer, explainCommand, explainSSH, explainWorkspace, explainFiles, explainProject, explainLocal} {
 		if try(err, &f) {
 			return f
 		}
