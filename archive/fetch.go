@@ -37,13 +37,11 @@ type Intake struct {
 	// inside is the repository with the objects of the quarantine.
 	inside *Repo
 
-	origins []Origin
-	sources map[string]commit // the origins' sources that are here
-	have    []string
-	prefix  string
-	tips    []Tip
-	// there are the tips of earlier pulls that are here in whole.
-	there    []string
+	origins  []Origin
+	sources  map[string]commit // the origins' sources that are here
+	have     []string
+	prefix   string
+	tips     []Tip
 	received bool
 }
 
@@ -98,51 +96,51 @@ func (in *Intake) prove(ctx context.Context, there []string) error {
 		}
 	}
 	var left []string
-	for _, o := range slices.Backward(in.origins) {
-		made, err := in.rebuild(ctx, o)
+	for i, o := range slices.Backward(in.origins) {
+		if len(in.origins)-i > maxRebuilt {
+			left = append(left, o.Snapshot)
+			continue
+		}
+		id, err := in.rebuild(ctx, o)
 		switch {
 		case err != nil:
 			return err
-		case made:
-			in.have = append(in.have, o.Snapshot)
-		case len(left) < maxHave:
-			left = append(left, o.Snapshot)
+		case id != "" && !slices.Contains(in.have, id):
+			in.have = append(in.have, id)
 		}
-		if len(in.have) == maxHave {
-			break
+		if id != o.Snapshot {
+			left = append(left, o.Snapshot)
 		}
 	}
 	there = slices.DeleteFunc(slices.Clone(there), func(id string) bool { return !in.repo.validID(id) })
-	there = there[max(0, len(there)-maxClaims):]
-	whole, err := in.whole(ctx, append(left, there...))
-	if err != nil {
-		return err
-	}
-	in.there = whole
-	for _, id := range whole {
-		if !slices.Contains(in.have, id) {
-			in.have = append(in.have, id)
-		}
-	}
-	return nil
+	left = append(left[:min(len(left), maxClaims)], there[max(0, len(there)-maxClaims):]...)
+	whole, err := in.whole(ctx, left)
+	in.have = append(in.have, whole...)
+	return err
 }
 
-// rebuild makes the snapshot of an origin in the quarantine, if that can be.
-func (in *Intake) rebuild(ctx context.Context, o Origin) (bool, error) {
+// maxRebuilt is the number of snapshots that are made again, the newest ones,
+// each at the price of sending it. What stands on an older one only costs the
+// host more to send.
+const maxRebuilt = 4
+
+// rebuild makes the clean snapshot of an origin in the quarantine, if that can
+// be, and returns its id. Uncommitted changes were sent on top of it.
+func (in *Intake) rebuild(ctx context.Context, o Origin) (string, error) {
 	source, here := in.sources[o.Source]
 	switch {
-	case !here || o.Dirty:
-		return false, nil
+	case !here:
+		return "", nil
 	case o.Snapshot == o.Source:
-		return true, nil
+		return o.Source, nil
 	}
 	m, err := in.repo.build(ctx, in.q.scratch, source)
 	var git *GitError
 	if errors.As(err, &git) && ctx.Err() == nil {
 		// A clone may have the commit and not its tree.
-		return false, nil
+		return "", nil
 	}
-	return m.id == o.Snapshot, err
+	return m.id, err
 }
 
 // whole returns those commits of which nothing is missing here, or none where
