@@ -26,3 +26,6 @@ var ParseDate = parseDate
 
 // TempDir is the snapshot's temporary directory.
 func (s *Snapshot) TempDir() string { return s.tmp.dir }
+
+// ValidRef says which names of refs are taken from a host.
+var ValidRef = validRef

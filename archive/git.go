@@ -194,11 +194,18 @@ func (r *Repo) newScratch() (*scratch, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make a temporary directory for the snapshot: %w", err)
 	}
-	x := &scratch{dir: dir, objects: &objectStore{dir: dir + "/objects", format: r.format}}
+	x := r.scratchIn(dir)
 	if err := os.Mkdir(x.objects.dir, 0o700); err != nil {
 		_ = os.RemoveAll(dir)
 		return nil, fmt.Errorf("make a temporary directory for the snapshot: %w", err)
 	}
+	return x, nil
+}
+
+// scratchIn describes a scratch in a directory, in which the caller makes the
+// object directory.
+func (r *Repo) scratchIn(dir string) *scratch {
+	x := &scratch{dir: dir, objects: &objectStore{dir: dir + "/objects", format: r.format}}
 	alternates := quoteAlternate(r.objects)
 	x.env = slices.DeleteFunc(slices.Clone(r.env), func(kv string) bool {
 		more, found := strings.CutPrefix(kv, "GIT_ALTERNATE_OBJECT_DIRECTORIES=")
@@ -212,7 +219,7 @@ func (r *Repo) newScratch() (*scratch, error) {
 		"GIT_ALTERNATE_OBJECT_DIRECTORIES="+alternates,
 		"GIT_INDEX_FILE="+dir+"/index",
 	)
-	return x, nil
+	return x
 }
 
 // scratchPrefix is followed by the process id of the owner.

@@ -96,19 +96,28 @@ func askRemove(ctx context.Context, lease *mux.Lease, rec Record, force bool, kn
 	return ask(ctx, lease, inspectFunction()+removeScript, vars, rec.Dir, nil)
 }
 
-// allHere reports whether every tip is reachable in the project's repository.
+// allHere reports whether every tip is reachable in the project's repository:
+// by its own id, or by the one that it got when it was pulled.
 func (w *Workspaces) allHere(ctx context.Context, rec Record, tips []string) bool {
 	repo, err := archive.Open(ctx, rec.ProjectDir)
 	if err != nil || len(tips) == 0 {
 		return false
 	}
-	here, err := repo.Contains(ctx, tips)
+	ids := slices.Clone(tips)
+	for _, tip := range tips {
+		i := slices.IndexFunc(rec.Pulled, func(p Pulled) bool { return p.There == tip })
+		if i >= 0 {
+			tip = rec.Pulled[i].Here
+		}
+		ids = append(ids, tip)
+	}
+	here, err := repo.Contains(ctx, ids)
 	if err != nil {
 		return false
 	}
-	for i, ok := range here {
+	for i, tip := range tips {
 		// What we sent is a tip too, of a branch without new commits.
-		if !ok && !slices.Contains(rec.sent(), tips[i]) {
+		if !here[i] && !here[len(tips)+i] && !slices.Contains(rec.sent(), tip) {
 			return false
 		}
 	}

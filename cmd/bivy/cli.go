@@ -17,6 +17,8 @@ type CLI struct {
 	Sync    SyncCmd    `cmd:"" help:"Bring local changes to a workspace; refuses to hide work there."`
 	Exec    ExecCmd    `cmd:"" help:"Run a command in a workspace, or on a host."`
 	Shell   ShellCmd   `cmd:"" help:"Open a login shell in a workspace, or on a host."`
+	Pull    PullCmd    `cmd:"" help:"Bring a workspace's commits here, as refs/bivy/NAME/BRANCH, or as a patch."`
+	Diff    DiffCmd    `cmd:"" help:"Show what changed in a workspace since the last sync."`
 	Rm      RmCmd      `cmd:"" help:"Remove workspaces, unless that would lose work."`
 	Fs      FsCmd      `cmd:"" help:"Read, write, edit and find files in a workspace, or on a host."`
 	Put     PutCmd     `cmd:"" help:"Send files and directories to a workspace, or a host."`

@@ -109,7 +109,8 @@ func (u *UI) fail(err error) int {
 func explain(err error) failure {
 	f := failure{Message: termsafe.Line(err.Error(), 1000)}
 	for _, try := range []func(error, *failure) bool{
-		explainUsage, explainTransfer, explainCommand, explainSSH, explainTree, explainWorkspace, explainFiles, explainSecrets, explainProject, explainLocal,
+		explainUsage, explainPull, explainTransfer, explainCommand, explainSSH, explainTree, explainWorkspace, explainFiles, explainSecrets,
+		explainProject, explainLocal,
 	} {
 		if try(err, &f) {
 			return f
