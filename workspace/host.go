@@ -59,6 +59,13 @@ func (t *Trouble) Error() string {
 		"replaced":   "has something else at " + t.Path + " now; look at it and remove it by hand",
 		"remove":     "could not remove all of " + t.Path,
 		"gone":       "has no directory " + t.Path + " any more",
+		"no_dir":     "has no directory " + t.Path,
+		"no_repo":    "has no git repository in " + t.Path,
+		"changes":    "could not take the changes in " + t.Path,
+		"nested":     "has a git repository in " + t.Path + " that keeps its own elsewhere, which bivy cannot fork with its changes",
+		"busy":       "is busy with " + t.Path + "; wait for its end and repeat",
+		"lock":       "does not let us make a lock beside " + t.Path,
+		"lock_lost":  "took so long with " + t.Path + " that it was taken for dead; look at it and repeat",
 	}[t.Kind]
 	if what == "" {
 		what = "could not do its part (" + termsafe.Line(t.Kind, 40) + ")"
