@@ -71,8 +71,8 @@ type Record struct {
 	State        State  `json:"state"`
 	// RenameTo is the name that it is to get, in the state Renaming.
 	RenameTo string    `json:"rename_to,omitempty"`
-	Created      time.Time `json:"created"`
-	Updated      time.Time `json:"updated"`
+	Created  time.Time `json:"created"`
+	Updated  time.Time `json:"updated"`
 }
 
 // Sent is one state of the project as it was sent.
