@@ -60,6 +60,7 @@ func (t *Trouble) Error() string {
 		"remove":     "could not remove all of " + t.Path,
 		"gone":       "has no directory " + t.Path + " any more",
 		"no_dir":     "has no directory " + t.Path,
+		"odd_dir":    "has " + t.Path + " under a name with a newline, which bivy cannot remember",
 		"no_repo":    "has no git repository in " + t.Path,
 		"changes":    "could not take the changes in " + t.Path,
 		"nested":     "has a git repository in " + t.Path + " that keeps its own elsewhere, which bivy cannot fork with its changes",

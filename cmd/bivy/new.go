@@ -16,6 +16,7 @@ type NewCmd struct {
 	Project string `name:"project" default:"." placeholder:"DIR" help:"A directory of the project's git repository."`
 	Ref     string `name:"ref" default:"HEAD" placeholder:"REF" help:"What of the project to send: a branch, tag or commit."`
 	Root    string `name:"root" default:"~/bivy" placeholder:"DIR" help:"Directory on the host for all workspaces."`
+	Adopt   string `name:"adopt" placeholder:"REMOTE_DIR" help:"Take a directory that is there already, as it is; rm leaves it."`
 }
 
 // Help is the long help.
@@ -40,6 +41,9 @@ func (c *NewCmd) Run(ctx context.Context, app *App) error {
 	target, err := app.Target(c.Host)
 	if err != nil {
 		return err
+	}
+	if c.Adopt != "" {
+		return c.adopt(ctx, app, target)
 	}
 	ws, err := app.Workspaces()
 	if err != nil {
@@ -85,13 +89,14 @@ type recordFields struct {
 	Ref        string `json:"ref"`
 	ProjectDir string `json:"project_dir"`
 	State      string `json:"state"`
+	Adopted    bool   `json:"adopted"`
 	CreatedAt  string `json:"created_at"`
 }
 
 func fieldsOf(r workspace.Record) recordFields {
 	return recordFields{
 		Workspace: r.FullName().String(), Project: r.Project, Name: r.Name, Host: r.Host, Dir: r.Dir, Branch: r.Branch,
-		Snapshot: r.Snapshot, Source: r.Source, Ref: r.Ref, ProjectDir: r.ProjectDir, State: string(r.State),
+		Snapshot: r.Snapshot, Source: r.Source, Ref: r.Ref, ProjectDir: r.ProjectDir, State: string(r.State), Adopted: r.Adopted,
 		CreatedAt: fmt.Sprint(r.Created.UTC().Format("2006-01-02T15:04:05Z")),
 	}
 }
