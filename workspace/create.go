@@ -226,7 +226,7 @@ func (w *Workspaces) make(ctx context.Context, lease *mux.Lease, wish Wish, root
 }
 
 func createTexts() string {
-	return lookScript + hostLockScript + storeScript + includedScript + "bivy_look\n" + createScript
+	return lookScript + hostLockScript + identityScript + storeScript + linesScript + includedScript + "bivy_look\n" + createScript
 }
 
 // place takes the root that the host names, and remembers the workspace: from

@@ -52,6 +52,8 @@ if [ -n "$W_include" ]; then
   (cd "$W_stage" && W_git=$W_stage/.git && bivy_exclude && bivy_include "$W_include") || bivy_trouble checkout
 fi
 
+bivy_sign "$W_stage" || bivy_trouble clone
+bivy_held || bivy_trouble lock_lost
 # mv onto a directory that appeared meanwhile would move into it.
 mv "$W_stage" "$W_final" || bivy_trouble rename
 if [ -e "$W_final/${W_stage##*/}" ]; then

@@ -70,11 +70,17 @@ func (t *Trouble) Error() string {
 		"replaced":   "has something else at " + t.Path + " now; look at it and remove it by hand",
 		"remove":     "could not remove all of " + t.Path,
 		"gone":       "has no directory " + t.Path + " any more",
-		"busy":       "is busy with this workspace",
-		"lock":       "does not let us lock the workspace",
 		"git_busy":   "has a git at work in " + t.Path + ", or one that was killed left .git/index.lock there",
 		"worktree":   "could not make a work tree for the rebase",
 		"keep":       "could not set the work in " + t.Path + " aside",
+		"no_dir":     "has no directory " + t.Path,
+		"odd_dir":    "has " + t.Path + " under a name with a newline, which bivy cannot remember",
+		"no_repo":    "has no git repository in " + t.Path,
+		"changes":    "could not take the changes in " + t.Path,
+		"nested":     "has a git repository in " + t.Path + " that keeps its own elsewhere, which bivy cannot fork with its changes",
+		"busy":       "is busy with " + t.Path + "; wait for its end and repeat",
+		"lock":       "does not let us make a lock beside " + t.Path,
+		"lock_lost":  "took so long with " + t.Path + " that it was taken for dead; look at it and repeat",
 	}[t.Kind]
 	if what == "" {
 		what = "could not do its part (" + termsafe.Line(t.Kind, 40) + ")"

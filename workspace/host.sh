@@ -12,6 +12,14 @@ bivy_git() {
     -c init.defaultObjectFormat=sha1 -c init.defaultRefFormat=files "$@"
 }
 
+# git with another index, $1. In a subshell: a variable that is set in front of
+# a function stays set in zsh.
+bivy_indexed() (
+  export GIT_INDEX_FILE="$1"
+  shift
+  bivy_git "$@"
+)
+
 bivy_trouble() {
   printf 'trouble=%s\n' "$1"
   exit 1

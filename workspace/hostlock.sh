@@ -162,8 +162,13 @@ bivy_trylock() {
 
 bivy_lock() {
   bivy_trylock "$@" && return
-  [ $L_why = lock ] || printf '%s\n' "${L_busy:-what holds $L_lock cannot be read}" >&2
-  bivy_trouble $L_why
+  [ $L_why = busy ] || bivy_trouble $L_why
+  bivy_busy
+}
+
+bivy_busy() {
+  printf '%s\n' "${L_busy:-what holds $L_lock cannot be read}" >&2
+  bivy_trouble busy
 }
 
 # Says every L_beat seconds that we live, to hosts on which our pid means

@@ -1,13 +1,14 @@
 # The files that .bivy/include took along, which the workspace's own repository
 # ignores. A second repository, .git/bivy/included, has them in its index: so git
-# tells whether one was changed there, and does not overwrite it. Run where the
-# workspace's top is the current directory. Set by the caller: W_git, the
-# absolute path of .git.
+# tells whether one was changed there, and does not overwrite it. Behind lines.sh.
+# Run where the workspace's top is the current directory. Set by the caller: W_git,
+# the absolute path of .git.
 
 # git for that repository. Its objects are the workspace's.
-bivy_git_included() {
-  GIT_DIR=$W_git/bivy/included GIT_WORK_TREE=. GIT_OBJECT_DIRECTORY=$W_git/objects bivy_git "$@"
-}
+bivy_git_included() (
+  export GIT_DIR="$W_git/bivy/included" GIT_WORK_TREE=. GIT_OBJECT_DIRECTORY="$W_git/objects"
+  bivy_git "$@"
+)
 
 # Lets the workspace's own repository ignore them: W_exclude are lines for
 # info/exclude, of which some may stand there.
@@ -43,10 +44,37 @@ bivy_include() {
   bivy_git update-ref refs/bivy/included "$W_will"
 }
 
-# Prints a line for each of the files that is not as it was sent.
+# The names of the included files that are not as they were sent, as bivy_lines
+# gives them. One that is gone there is no loss.
 bivy_included_changes() {
-  [ -d "$W_git/bivy/included" ] || return 0
   # What was only touched is no change; a refresh finds that out.
   bivy_git_included update-index -q --refresh >/dev/null
-  bivy_git_included diff-files --name-status
+  bivy_git_included diff-files -z --name-only --diff-filter=MT | bivy_lines
 }
+
+# The names of the files that .bivy/include means and that did not come from us.
+bivy_included_new() {
+  [ -f .bivy/include ] || return 0
+  # What is sent stands here twice, so what stands here once is not.
+  {
+    bivy_git_included ls-files -z | bivy_lines | sed p
+    bivy_git ls-files -z --others --ignored --exclude-from=.bivy/include | bivy_lines
+  } | sort | uniq -u
+}
+
+# Tells what of the included files exists in the workspace W_dir only, for a rm;
+# lists W_limit of them. A subshell keeps the cd to itself.
+bivy_included() (
+  cd -P -- "$W_dir" && W_git=$(bivy_git rev-parse --absolute-git-dir 2>/dev/null) && [ -d "$W_git/bivy/included" ] || {
+    printf 'included_count=0\n'
+    exit 0
+  }
+  { bivy_included_changes; bivy_included_new; } 2>&1 | {
+    W_count=0
+    while IFS= read -r W_line; do
+      W_count=$((W_count + 1))
+      [ "$W_count" -gt "$W_limit" ] || printf 'included=%s\n' "$W_line"
+    done
+    printf 'included_count=%s\n' "$W_count"
+  }
+)

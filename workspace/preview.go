@@ -19,7 +19,7 @@ type Preview struct {
 // last. Nobody is asked for that but the project.
 func (w *Workspaces) Preview(ctx context.Context, rec Record, wish SyncWish) (Preview, error) {
 	if rec.Adopted {
-		return Preview{}, &AdoptedError{Record: rec}
+		return Preview{}, &AdoptedError{Record: rec, Doing: "bivy sync"}
 	}
 	repo, err := archive.Open(ctx, rec.ProjectDir)
 	if err != nil {

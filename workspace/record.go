@@ -21,13 +21,18 @@ func (r Record) check() error {
 			return fmt.Errorf("%q is no object name", id)
 		}
 	}
+	if r.State == Renaming {
+		if err := checkName(r.RenameTo); err != nil {
+			return err
+		}
+	}
 	if r.Dir == "" {
 		return nil
 	}
 	if !path.IsAbs(r.Dir) || path.Clean(r.Dir) != r.Dir || strings.ContainsFunc(r.Dir, unicode.IsControl) {
 		return fmt.Errorf("its directory %q is no plain absolute path", r.Dir)
 	}
-	if !strings.HasSuffix(r.Dir, "/"+r.Project+"/"+r.Name) {
+	if !r.Adopted && !strings.HasSuffix(r.Dir, "/"+r.Project+"/"+r.Name) {
 		return fmt.Errorf("its directory %q does not end in /%s/%s", r.Dir, r.Project, r.Name)
 	}
 	return nil

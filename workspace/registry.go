@@ -73,10 +73,12 @@ type Record struct {
 	// removing the workspace leaves it alone.
 	Adopted bool `json:"adopted,omitempty"`
 	// ObjectFormat is git's name of the hash: sha1 or sha256.
-	ObjectFormat string    `json:"object_format,omitempty"`
-	State        State     `json:"state"`
-	Created      time.Time `json:"created"`
-	Updated      time.Time `json:"updated"`
+	ObjectFormat string `json:"object_format,omitempty"`
+	State        State  `json:"state"`
+	// RenameTo is the name that it is to get, in the state Renaming.
+	RenameTo string    `json:"rename_to,omitempty"`
+	Created  time.Time `json:"created"`
+	Updated  time.Time `json:"updated"`
 }
 
 // Sent is one state of the project as it was sent.
@@ -212,10 +214,14 @@ func (r *Registry) read(ref Ref) (Record, error) {
 	if err := readJSON(file, &rec); err != nil {
 		return Record{}, err
 	}
-	if rec.FullName() != ref {
-		return Record{}, &UnreadableError{File: file, Err: fmt.Errorf("it is the record of %s", rec.FullName())}
+	err := rec.check()
+	if err == nil && rec.State == Renaming && rec.FullName() != ref {
+		rec = rec.renamed()
 	}
-	if err := rec.check(); err != nil {
+	if rec.FullName() != ref {
+		err = fmt.Errorf("it is the record of %s", rec.FullName())
+	}
+	if err != nil {
 		return Record{}, &UnreadableError{File: file, Err: err}
 	}
 	return rec, nil

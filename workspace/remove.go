@@ -2,6 +2,7 @@ package workspace
 
 import (
 	"context"
+	_ "embed"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,8 +12,23 @@ import (
 	"bivy/internal/humane"
 )
 
+// These say whose a directory is, and which of the ignored files that were
+// taken along exist there only; the first is for names of any byte.
+var (
+	//go:embed lines.sh
+	linesScript string
+	//go:embed identity.sh
+	identityScript string
+)
+
 // WorkError says that removing a workspace would lose work, and which.
-type WorkError struct{ Status Status }
+type WorkError struct {
+	Status Status
+	// Included are the ignored files that were taken along and have changed
+	// there, or are new; the list is cut at 20 entries.
+	Included      []string
+	IncludedCount int
+}
 
 func (e *WorkError) Error() string {
 	s := e.Status
@@ -25,6 +41,8 @@ func (e *WorkError) Error() string {
 	add(s.ChangedCount, "uncommitted change", "uncommitted changes")
 	add(s.UntrackedCount, "untracked file", "untracked files")
 	add(s.CommitCount, "commit that exists nowhere else", "commits that exist nowhere else")
+	add(e.IncludedCount, "ignored file of .bivy/include that differs from what was sent",
+		"ignored files of .bivy/include that differ from what was sent")
 	add(s.Stashes, "stash", "stashes")
 	add(s.RunningCount, "running process", "running processes")
 	if s.NotARepository {
@@ -39,6 +57,7 @@ func (e *WorkError) Error() string {
 // Remove removes a workspace from its host and from the registry. Unless
 // forced it refuses, with *WorkError, when something would be lost; the host
 // checks and removes in one go. A directory that is gone already is no error.
+// One that was adopted stays; only its record goes.
 func (w *Workspaces) Remove(ctx context.Context, ref Ref, force bool) (Record, error) {
 	rec, err := w.Registry.Find(ref)
 	if err != nil {
@@ -53,7 +72,14 @@ func (w *Workspaces) Remove(ctx context.Context, ref Ref, force bool) (Record, e
 	if rec, err = w.Registry.Find(Ref{Project: rec.Project, Name: rec.Name}); err != nil {
 		return rec, err
 	}
-	if rec.Dir != "" {
+	if rec.State == Renaming {
+		var also func()
+		if rec, also, err = w.settle(ctx, rec); err != nil {
+			return rec, err
+		}
+		defer also()
+	}
+	if rec.Dir != "" && !rec.Adopted {
 		if err := w.removeThere(ctx, rec, force); err != nil {
 			return rec, err
 		}
@@ -71,18 +97,22 @@ func (w *Workspaces) removeThere(ctx context.Context, rec Record, force bool) er
 	if err != nil || a.one("removed") != "" {
 		return err
 	}
-	s := statusOf(rec, a)
+	work := workOf(rec, a)
 	// Commits that were fetched from the workspace are safe in the project:
 	// where these are all that stands in the way, ask once more and say so.
-	only := s
+	only := work.Status
 	only.CommitCount = 0
-	if s.CommitCount > 0 && only.Clean() && w.allHere(ctx, rec, s.tips) {
-		if a, err = askRemove(ctx, lease, rec, force, s.tips); err != nil || a.one("removed") != "" {
+	if tips := work.Status.tips; work.Status.CommitCount > 0 && work.IncludedCount == 0 && only.Clean() && w.allHere(ctx, rec, tips) {
+		if a, err = askRemove(ctx, lease, rec, force, tips); err != nil || a.one("removed") != "" {
 			return err
 		}
-		s = statusOf(rec, a)
+		work = workOf(rec, a)
 	}
-	return &WorkError{Status: s}
+	return work
+}
+
+func workOf(rec Record, a answer) *WorkError {
+	return &WorkError{Status: statusOf(rec, a), Included: safeList(a["included"]), IncludedCount: count(a, "included_count")}
 }
 
 func askRemove(ctx context.Context, lease *mux.Lease, rec Record, force bool, known []string) (answer, error) {
@@ -93,7 +123,8 @@ func askRemove(ctx context.Context, lease *mux.Lease, rec Record, force bool, kn
 	if len(known) > 0 {
 		vars[len(vars)-1].value = " " + strings.Join(known, " ") + " "
 	}
-	return ask(ctx, lease, inspectFunction()+removeScript, vars, rec.Dir, nil)
+	script := hostLockScript + identityScript + inspectFunction() + linesScript + includedScript + removeScript
+	return ask(ctx, lease, script, append(vars, lockVars("bivy rm")...), rec.Dir, nil)
 }
 
 // allHere reports whether every tip is reachable in the project's repository:

@@ -4,6 +4,8 @@
 bivy_need_git
 W_parent=${W_dir%/*}
 W_gone=$W_parent/.gone-$W_id
+trap bivy_unlock EXIT
+trap 'exit 1' HUP INT TERM
 
 # Answers whether the report $1 speaks of nothing that would be lost. Each line
 # is looked for with its newlines, so that no name in the report can pose as a
@@ -13,7 +15,7 @@ bivy_free() {
 running="*|*"
 unknown="*|*"
 norepo="*) return 1 ;; esac
-  for W_zero in running_count changed_count untracked_count stash_count; do
+  for W_zero in running_count changed_count untracked_count stash_count included_count; do
     case $1 in *"
 $W_zero=0
 "*) ;; *) return 1 ;; esac
@@ -47,13 +49,21 @@ bivy_any() {
   return 1
 }
 
+# Where no lock can be made nobody else has one either, and on a full disk it
+# is to remove something that helps.
+if [ -d "$W_parent" ] && ! bivy_trylock "$W_parent" "${W_dir##*/}"; then
+  [ "$L_why" = lock ] || bivy_busy
+fi
+
 # What lies behind a link, or was put in the directory's place, is not ours.
 if [ -L "$W_dir" ] || { [ -e "$W_dir" ] && [ ! -d "$W_dir" ]; }; then
   bivy_trouble replaced
 fi
+# Another machine may have made one of that name.
+bivy_ours "$W_dir" || bivy_trouble replaced
 if [ -d "$W_dir" ]; then
   if [ "$W_force" != 1 ]; then
-    W_report=$(bivy_inspect)
+    W_report=$(bivy_inspect; bivy_included)
     printf '%s\n' "$W_report"
     bivy_free "
 $W_report
@@ -75,6 +85,7 @@ $W_report
   # The directory gets a name that says it is going, in one rename: a cut
   # leaves a whole workspace or rubbish, never half a workspace.
   rm -rf "$W_gone"
+  bivy_held || bivy_trouble lock_lost
   mv "$W_dir" "$W_gone" || bivy_trouble move
 fi
 cd / || exit 1

@@ -70,7 +70,11 @@ func (sh shell) start(t testing.TB, text string, vars ...variable) *script {
 	for _, v := range append(lockVars("bivy test"), vars...) {
 		fmt.Fprintf(&all, "%s=%s\n", v.name, sshcmd.Quote(v.value))
 	}
-	all.WriteString(hostScript + hostLockScript + text)
+	all.WriteString(hostScript)
+	if !strings.HasPrefix(text, hostLockScript) {
+		all.WriteString(hostLockScript)
+	}
+	all.WriteString(text)
 	s := &script{t: t}
 	var err error
 	s.process, err = proc.Start(t.Context(), proc.Spec{

@@ -82,13 +82,6 @@ func (e *RefusedError) Error() string {
 	return fmt.Sprintf("workspace %s has work that the new state would hide", name)
 }
 
-// AdoptedError says that a workspace's directory was there before.
-type AdoptedError struct{ Record Record }
-
-func (e *AdoptedError) Error() string {
-	return fmt.Sprintf("workspace %s was adopted: its directory was there before, and nothing is sent to it", e.Record.FullName())
-}
-
 // Sync brings a workspace to a state of its project, in one round trip. It is
 // repeatable after any cut. Errors: archive's for the project, *RefusedError,
 // *AdoptedError, *BusyError, *Trouble, and those of mux and exec.
@@ -108,7 +101,7 @@ func (w *Workspaces) Sync(ctx context.Context, ref Ref, wish SyncWish) (Synced, 
 	}
 	switch {
 	case rec.Adopted:
-		return Synced{}, &AdoptedError{Record: rec}
+		return Synced{}, &AdoptedError{Record: rec, Doing: "bivy sync"}
 	case rec.State != Ready:
 		return Synced{}, &ExistsError{Record: rec}
 	}
@@ -205,7 +198,7 @@ func snapVars(snap *archive.Snapshot) []variable {
 }
 
 func syncScript() string {
-	return inspectFunction() + hostLockScript + storeScript + includedScript + syncText
+	return inspectFunction() + hostLockScript + storeScript + linesScript + includedScript + syncText
 }
 
 // refused makes a *RefusedError of a trouble that says so.

@@ -87,10 +87,10 @@ fi
 bivy_as_it_is() {
   W_index=$W_git/bivy/index.$$
   [ ! -f "$W_git/index" ] || cp -p "$W_git/index" "$W_index"
-  GIT_INDEX_FILE=$W_index bivy_git add --all -- : &&
+  bivy_indexed "$W_index" add --all -- : &&
     bivy_git ls-tree -r -z --name-only "$W_new" |
-    GIT_INDEX_FILE=$W_index bivy_git update-index --add --remove -z --stdin 2>/dev/null
-  W_tree=$(GIT_INDEX_FILE=$W_index bivy_git write-tree)
+    bivy_indexed "$W_index" update-index --add --remove -z --stdin 2>/dev/null
+  W_tree=$(bivy_indexed "$W_index" write-tree)
 }
 
 # Puts our index in the place of the workspace's, as git would: under its lock.
@@ -109,8 +109,8 @@ bivy_settle() {
     bivy_merge "$1"
   fi
   [ -z "$W_words" ] || return 1
-  W_both=$(GIT_INDEX_FILE=$W_merge bivy_git write-tree) &&
-    W_words=$(trap '' HUP INT TERM; GIT_INDEX_FILE=$W_index bivy_git read-tree -m -u "$W_tree" "$W_both" 2>&1) || return 1
+  W_both=$(bivy_indexed "$W_merge" write-tree) &&
+    W_words=$(trap '' HUP INT TERM; bivy_indexed "$W_index" read-tree -m -u "$W_tree" "$W_both" 2>&1) || return 1
   # What was added there only is untracked again, or staged, as it was.
   bivy_git read-tree -i -m "$W_head" "$1" 2>/dev/null || bivy_git read-tree "$1"
 }
@@ -121,8 +121,8 @@ bivy_merge() {
   rm -f "$W_merge"
   W_words='error: the files cannot be read'
   bivy_as_it_is || return 1
-  W_words=$(GIT_INDEX_FILE=$W_merge bivy_git read-tree -i -m --aggressive "$W_head^{tree}" "$W_tree" "$1^{tree}" 2>&1) || return 1
-  W_words=$(GIT_INDEX_FILE=$W_merge bivy_git ls-files -u | sed 's/^[^	]*	/error: changed on both sides: /' | sort -u)
+  W_words=$(bivy_indexed "$W_merge" read-tree -i -m --aggressive "$W_head^{tree}" "$W_tree" "$1^{tree}" 2>&1) || return 1
+  W_words=$(bivy_indexed "$W_merge" ls-files -u | sed 's/^[^	]*	/error: changed on both sides: /' | sort -u)
 }
 
 # git writes a file in its place, so one that was killed in the middle leaves it
@@ -132,9 +132,9 @@ bivy_merge() {
 bivy_mend() {
   W_whole=$W_git/bivy/whole.$$
   mkdir "$W_whole" || return 1
-  GIT_INDEX_FILE=$W_whole/index bivy_git read-tree "$1"
-  GIT_INDEX_FILE=$W_merge bivy_git diff-files -z --name-only --diff-filter=U |
-    GIT_INDEX_FILE=$W_whole/index bivy_git checkout-index -z --stdin --prefix="$W_whole/tree/" 2>/dev/null
+  bivy_indexed "$W_whole/index" read-tree "$1"
+  bivy_indexed "$W_merge" diff-files -z --name-only --diff-filter=U |
+    bivy_indexed "$W_whole/index" checkout-index -z --stdin --prefix="$W_whole/tree/" 2>/dev/null
   [ ! -d "$W_whole/tree" ] || find "$W_whole/tree" -type f -exec sh -c '
     tree=$1
     shift
@@ -193,7 +193,7 @@ case $W_mode in
       W_merges=
       [ "$(bivy_git rev-list --count --merges "$W_base..$W_head" --)" = 0 ] || W_merges=--rebase-merges
       bivy_git worktree add --quiet --detach "$W_stage" "$W_head" || bivy_trouble worktree
-      if ! W_words=$(GIT_SEQUENCE_EDITOR=: GIT_EDITOR=: bivy_git -C "$W_stage" -c rebase.autoStash=false -c commit.gpgSign=false \
+      if ! W_words=$(export GIT_SEQUENCE_EDITOR=: GIT_EDITOR=:; bivy_git -C "$W_stage" -c rebase.autoStash=false -c commit.gpgSign=false \
         rebase --quiet $W_merges --onto "$W_new" "$W_base" 2>&1 </dev/null); then
         W_clash=$(bivy_git -C "$W_stage" diff --name-only --diff-filter=U | sed 's/^/error: conflict in /')
         bivy_git -C "$W_stage" rebase --abort 2>/dev/null
@@ -218,7 +218,7 @@ case $W_mode in
       bivy_git update-ref "$W_ref" "$W_keep" || bivy_trouble keep
       printf 'kept=%s\n' "$W_ref"
     fi
-    W_words=$(trap '' HUP INT TERM; GIT_INDEX_FILE=$W_index bivy_git read-tree -m -u "$W_tree" "$W_new" 2>&1) || bivy_refuse work "$W_words"
+    W_words=$(trap '' HUP INT TERM; bivy_indexed "$W_index" read-tree -m -u "$W_tree" "$W_new" 2>&1) || bivy_refuse work "$W_words"
     bivy_take_index
     bivy_git update-ref -m 'bivy sync --force' HEAD "$W_new" "$W_head" || bivy_trouble branch
     ;;

@@ -204,6 +204,9 @@ func (a *App) find(ws string) (workspace.Record, error) {
 		return workspace.Record{}, err
 	}
 	rec, err := registry.Find(ref)
+	if err == nil && rec.State == workspace.Renaming {
+		return rec, &workspace.UnfinishedError{Record: rec}
+	}
 	if err == nil && rec.State != workspace.Ready {
 		return rec, fmt.Errorf("workspace %s was never finished: %w", rec.FullName(), errHalfMade)
 	}

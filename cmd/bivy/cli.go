@@ -19,6 +19,9 @@ type CLI struct {
 	Shell   ShellCmd   `cmd:"" help:"Open a login shell in a workspace, or on a host."`
 	Pull    PullCmd    `cmd:"" help:"Bring a workspace's commits here, as refs/bivy/NAME/BRANCH, or as a patch."`
 	Diff    DiffCmd    `cmd:"" help:"Show what changed in a workspace since the last sync."`
+	Fork    ForkCmd    `cmd:"" help:"Make a workspace of another one's commits, on its host."`
+	Rename  RenameCmd  `cmd:"" help:"Give a workspace another name."`
+	Prune   PruneCmd   `cmd:"" help:"Show or remove what bivy left on a host and nothing needs."`
 	Rm      RmCmd      `cmd:"" help:"Remove workspaces, unless that would lose work."`
 	Fs      FsCmd      `cmd:"" help:"Read, write, edit and find files in a workspace, or on a host."`
 	Put     PutCmd     `cmd:"" help:"Send files and directories to a workspace, or a host."`

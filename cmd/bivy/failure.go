@@ -109,7 +109,7 @@ func (u *UI) fail(err error) int {
 func explain(err error) failure {
 	f := failure{Message: termsafe.Line(err.Error(), 1000)}
 	for _, try := range []func(error, *failure) bool{
-		explainUsage, explainPull, explainTransfer, explainCommand, explainSSH, explainTree, explainWorkspace, explainFiles, explainSecrets,
+		explainUsage, explainPull, explainTransfer, explainCommand, explainSSH, explainTree, explainLifecycle, explainWorkspace, explainFiles, explainSecrets,
 		explainProject, explainLocal,
 	} {
 		if try(err, &f) {
@@ -167,7 +167,7 @@ func explainWorkspace(err error, f *failure) bool {
 		f.Code, f.Class = exitBusy, "busy"
 	case errors.As(err, &work):
 		f.Code, f.Class, f.Host = exitProtected, "protected", work.Status.Record.Host
-		f.Details = workLines(work.Status)
+		f.Details = append(workLines(work.Status), includedLines(work)...)
 		f.Hint = rescueHint(work.Status)
 	case errors.As(err, &trouble):
 		f.Host = trouble.Host
@@ -184,10 +184,12 @@ func troubleCode(t *workspace.Trouble) (int, string) {
 		return exitNotFound, "exists"
 	case t.Kind == "replaced":
 		return exitProtected, "protected"
-	case t.Kind == "gone":
+	case t.Kind == "gone", t.Kind == "no_dir":
 		return exitNotFound, "not_found"
-	case t.Kind == "busy", t.Kind == "git_busy":
+	case t.Kind == "busy", t.Kind == "git_busy", t.Kind == "lock_lost":
 		return exitBusy, "busy"
+	case t.Kind == "nested":
+		return exitProtected, "protected"
 	case t.Lacks():
 		return exitHostLacks, "host_lacks"
 	default:

@@ -13,7 +13,6 @@ import (
 func explainTree(err error, f *failure) bool {
 	var (
 		refused *workspace.RefusedError
-		adopted *workspace.AdoptedError
 		suspect *archive.SuspectError
 		choice  *archive.ChoiceError
 		trust   *workspace.UntrustedError
@@ -26,8 +25,6 @@ func explainTree(err error, f *failure) bool {
 			f.Details = append(f.Details, workLines(refused.Status)...)
 		}
 		f.Hint = refusedHint(refused)
-	case errors.As(err, &adopted):
-		f.Code, f.Class, f.Host = exitProtected, "protected", adopted.Record.Host
 	case errors.As(err, &suspect):
 		f.Code, f.Class = exitProtected, "protected"
 		for _, p := range suspect.Paths {

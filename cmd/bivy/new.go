@@ -19,6 +19,7 @@ type NewCmd struct {
 	Dirty   bool   `name:"dirty" help:"Send the work tree as it is: changed files, and untracked ones that are not ignored."`
 	History bool   `name:"history" help:"Send the history of --ref as well, as it is."`
 	Depth   int    `name:"history-depth" placeholder:"N" help:"With --history: the last N commits only."`
+	Adopt   string `name:"adopt" placeholder:"REMOTE_DIR" help:"Take a directory that is there already, as it is; rm leaves it."`
 }
 
 // Help is the long help.
@@ -43,6 +44,9 @@ func (c *NewCmd) Run(ctx context.Context, app *App) error {
 	target, err := app.Target(c.Host)
 	if err != nil {
 		return err
+	}
+	if c.Adopt != "" {
+		return c.adopt(ctx, app, target)
 	}
 	ws, err := app.Workspaces()
 	if err != nil {
@@ -90,13 +94,14 @@ type recordFields struct {
 	Ref        string `json:"ref"`
 	ProjectDir string `json:"project_dir"`
 	State      string `json:"state"`
+	Adopted    bool   `json:"adopted"`
 	CreatedAt  string `json:"created_at"`
 }
 
 func fieldsOf(r workspace.Record) recordFields {
 	return recordFields{
 		Workspace: r.FullName().String(), Project: r.Project, Name: r.Name, Host: r.Host, Dir: r.Dir, Branch: r.Branch,
-		Snapshot: r.Snapshot, Source: r.Source, Ref: r.Ref, ProjectDir: r.ProjectDir, State: string(r.State),
+		Snapshot: r.Snapshot, Source: r.Source, Ref: r.Ref, ProjectDir: r.ProjectDir, State: string(r.State), Adopted: r.Adopted,
 		CreatedAt: fmt.Sprint(r.Created.UTC().Format("2006-01-02T15:04:05Z")),
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 
+	"bivy/internal/termsafe"
 	"bivy/workspace"
 )
 
@@ -11,6 +12,15 @@ import (
 type RmCmd struct {
 	WS    []string `arg:"" name:"ws" placeholder:"WS" help:"Workspaces, as [PROJECT/]NAME."`
 	Force bool     `name:"force" short:"f" help:"Remove even what would be lost, and end what runs there."`
+}
+
+// Help is the long help.
+func (*RmCmd) Help() string {
+	return `Removes the workspaces on their hosts, and forgets them. Refuses where something would be lost: changes, untracked
+files, ignored files of .bivy/include that changed, stashes, commits that are nowhere else, or what runs there. A
+directory that was adopted stays.
+
+  bivy rm fix-1`
 }
 
 type rmFields struct {
@@ -39,6 +49,9 @@ func (c *RmCmd) Run(ctx context.Context, app *App) error {
 		if rmErr != nil {
 			err = rmErr
 			break
+		}
+		if rec.Adopted {
+			app.UI.Note("bivy: %s stays on %s: it was adopted", termsafe.Line(rec.Dir, 300), rec.Host)
 		}
 		removed = append(removed, rec.FullName().String())
 	}

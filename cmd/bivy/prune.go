@@ -1,0 +1,6 @@
+package main
+
+// PruneCmd is `bivy prune`.
+type PruneCmd struct{}
+
+func (c *PruneCmd) Run() error { return nil }
