@@ -46,6 +46,9 @@ func (in *Intake) Plan(ctx context.Context) ([]Landing, error) {
 			return nil, &RefusedError{Why: fmt.Sprintf("%q leads to %s, which is no commit that came", in.tips[i].Name, ids[i])}
 		}
 	}
+	if err := in.weigh(ctx, ids); err != nil {
+		return nil, err
+	}
 	here, err := in.reparent(ctx, ids)
 	if err != nil {
 		return nil, err

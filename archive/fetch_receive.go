@@ -86,9 +86,6 @@ func (r *Receiver) Write(p []byte) (int, error) {
 	return r.pipe.Write(p)
 }
 
-// Bytes is the number of bytes so far.
-func (r *Receiver) Bytes() int64 { return r.n }
-
 func (r *Receiver) tooLarge() error {
 	return &TooLargeError{What: "the pack from the host", Limit: r.max}
 }
