@@ -71,7 +71,7 @@ func (in *Intake) verify(ctx context.Context, ids []string, here map[string]stri
 	err := in.connected(ctx, all, nil)
 	var git *GitError
 	if errors.As(err, &git) && ctx.Err() == nil {
-		return &RefusedError{Why: "something is missing from it; git says: " + git.Line, Err: err}
+		return &RefusedError{Why: "something is missing from it (" + git.Line + ")", Err: err}
 	}
 	return err
 }
