@@ -1,5 +1,5 @@
 // Package archive takes the tree of a local git repository on its way to a
-// host, with the system's git.
+// host and back, with the system's git.
 //
 // What travels is a snapshot: one commit without parents whose tree is that of
 // the chosen ref without its export-ignore paths, which is what `git archive`
@@ -12,6 +12,9 @@
 // host claims to have ([Have]) is believed only as far as it can be computed
 // again here.
 //
-// The user's repository is read and never written, not even a time stamp in
-// it: new objects and indexes live in a private temporary directory.
+// What was made on a host comes back by an [Intake]: into a quarantine, until
+// all of it is checked, and then below refs/bivy.
+//
+// But for that, the user's repository is read and never written, not even a time
+// stamp in it: new objects and indexes live in a private temporary directory.
 package archive

@@ -46,6 +46,9 @@ func (in *Intake) Plan(ctx context.Context) ([]Landing, error) {
 			return nil, &RefusedError{Why: fmt.Sprintf("%q leads to %s, which is no commit that came", in.tips[i].Name, ids[i])}
 		}
 	}
+	if err := in.weigh(ctx, ids); err != nil {
+		return nil, err
+	}
 	here, err := in.reparent(ctx, ids)
 	if err != nil {
 		return nil, err
@@ -68,7 +71,7 @@ func (in *Intake) verify(ctx context.Context, ids []string, here map[string]stri
 	err := in.connected(ctx, all, nil)
 	var git *GitError
 	if errors.As(err, &git) && ctx.Err() == nil {
-		return &RefusedError{Why: "something is missing from it; git says: " + git.Line, Err: err}
+		return &RefusedError{Why: "something is missing from it (" + git.Line + ")", Err: err}
 	}
 	return err
 }

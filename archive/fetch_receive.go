@@ -2,6 +2,7 @@ package archive
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -86,9 +87,6 @@ func (r *Receiver) Write(p []byte) (int, error) {
 	return r.pipe.Write(p)
 }
 
-// Bytes is the number of bytes so far.
-func (r *Receiver) Bytes() int64 { return r.n }
-
 func (r *Receiver) tooLarge() error {
 	return &TooLargeError{What: "the pack from the host", Limit: r.max}
 }
@@ -128,10 +126,10 @@ func (r *Receiver) verdict(exit proc.Exit) error {
 	// What is wrong with an object stands before git's last word on the pack.
 	for line := range strings.Lines(said) {
 		if object, found := strings.CutPrefix(line, "error: object "); found {
-			return &RefusedError{Why: "git says of object " + printable(strings.TrimSpace(object)), Err: err}
+			return &RefusedError{Why: "object " + printable(strings.TrimSpace(object)), Err: err}
 		}
 	}
-	return &RefusedError{Why: "git says: " + err.Line, Err: err}
+	return &RefusedError{Why: cmp.Or(err.Line, err.Error()), Err: err}
 }
 
 // measure refuses objects that are large only once they are unpacked.

@@ -3,6 +3,7 @@ package archive_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -204,5 +205,29 @@ func TestHistoryIsNotRewritten(t *testing.T) {
 	plan, sent := c.pull()
 	if l := plan[0]; l.Here != there || l.Ref != "refs/bivy/ws/main" || sent == 0 || sent > 1000 {
 		t.Errorf("landing %+v, %d bytes", l, sent)
+	}
+}
+
+// TestClonesTakeWork: a shallow and a partial clone take work in like any other.
+func TestClonesTakeWork(t *testing.T) {
+	c := newCamp(t, "sha1", secret())
+	for _, how := range []string{"--depth=1", "--filter=blob:none"} {
+		write(t, c.project+"/b", how)
+		c.here("add", "b")
+		c.here("commit", "-qm", "more")
+		c.here("config", "uploadpack.allowFilter", "true")
+		clone := filepath.Join(t.TempDir(), "clone")
+		c.here("clone", "-q", how, "file://"+c.project, clone)
+		odd := *c
+		odd.project, odd.repo, odd.origins, odd.there = clone, open(t, clone), nil, nil
+		odd.on("reset", "-q", "--hard", odd.sync())
+		odd.work("c", how)
+		plan, _ := odd.pull()
+		if got := odd.here("diff", "--name-status", "HEAD", plan[0].Here); got != "A\tc" {
+			t.Errorf("%s: changed %q", how, got)
+		}
+		if again, sent := odd.pull(); sent != 0 || again[0].Changed() {
+			t.Errorf("%s: again %+v, %d bytes", how, again[0], sent)
+		}
 	}
 }

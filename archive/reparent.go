@@ -179,13 +179,13 @@ func (p *reparenter) walk(ctx context.Context, tips []string, roots map[string]*
 	var out bytes.Buffer
 	err := call{
 		dir: p.in.inside.dir, env: p.in.inside.env, stdin: &stdin, stdout: &out,
-		args: []string{"rev-list", "--topo-order", "--reverse", "--ancestry-path", "--stdin"},
+		args: []string{"rev-list", "--topo-order", "--reverse", "--ancestry-path", fmt.Sprintf("--max-count=%d", maxCommits+1), "--stdin"},
 	}.run(ctx)
 	if err != nil {
 		return err
 	}
-	if n := bytes.Count(out.Bytes(), []byte{'\n'}); n > maxCommits {
-		return &RefusedError{Why: fmt.Sprintf("it has %d commits of its own; more than %d are not taken at once", n, maxCommits)}
+	if bytes.Count(out.Bytes(), []byte{'\n'}) > maxCommits {
+		return &RefusedError{Why: fmt.Sprintf("it has more than %d commits of its own, which are not taken at once", maxCommits)}
 	}
 	for {
 		id, err := out.ReadString('\n')

@@ -2,7 +2,9 @@ package archive
 
 import (
 	"bufio"
+	"bytes"
 	"context"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"os"
@@ -90,4 +92,33 @@ func (o *objectReader) failed(id, kind string, err error) error {
 		return fmt.Errorf("read %s %s: git cat-file says: %s", kind, id, said)
 	}
 	return fmt.Errorf("read %s %s: %w", kind, id, err)
+}
+
+// list reads one directory; the paths of the entries are names.
+func (o *objectReader) list(tree string) ([]entry, error) {
+	if tree == "" {
+		return nil, nil
+	}
+	content, err := o.read(tree, "tree")
+	if err != nil {
+		return nil, err
+	}
+	var entries []entry
+	size := len(tree) / 2
+	for len(content) > 0 {
+		mode, rest, ok1 := bytes.Cut(content, []byte{' '})
+		name, rest, ok2 := bytes.Cut(rest, []byte{0})
+		if !ok1 || !ok2 || len(rest) < size {
+			return nil, &RefusedError{Why: "tree " + tree + " is malformed"}
+		}
+		e := entry{mode: string(mode), kind: "blob", id: hex.EncodeToString(rest[:size]), path: string(name)}
+		switch strings.TrimLeft(e.mode, "0") {
+		case "40000":
+			e.kind = "tree"
+		case "160000":
+			e.kind = "commit"
+		}
+		entries, content = append(entries, e), rest[size:]
+	}
+	return entries, nil
 }

@@ -1,8 +1,6 @@
 package archive
 
 import (
-	"bytes"
-	"encoding/hex"
 	"slices"
 	"strings"
 )
@@ -52,7 +50,7 @@ func (g *grafter) merge(source, snapshot, tree string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	entries, err := g.list(tree)
+	entries, err := g.reader.list(tree)
 	if err != nil {
 		return "", err
 	}
@@ -101,11 +99,11 @@ func (g *grafter) missing(source, snapshot string) ([]lack, error) {
 	if list, ok := g.lacks[key]; ok {
 		return list, nil
 	}
-	had, err := g.list(source)
+	had, err := g.reader.list(source)
 	if err != nil {
 		return nil, err
 	}
-	sent, err := g.list(snapshot)
+	sent, err := g.reader.list(snapshot)
 	if err != nil {
 		return nil, err
 	}
@@ -134,35 +132,6 @@ func (g *grafter) write(entries []entry) (string, error) {
 		}
 	}
 	return g.store.put("tree", content)
-}
-
-// list reads one directory; the paths of the entries are names.
-func (g *grafter) list(tree string) ([]entry, error) {
-	if tree == "" {
-		return nil, nil
-	}
-	content, err := g.reader.read(tree, "tree")
-	if err != nil {
-		return nil, err
-	}
-	var entries []entry
-	size := len(tree) / 2
-	for len(content) > 0 {
-		mode, rest, ok1 := bytes.Cut(content, []byte{' '})
-		name, rest, ok2 := bytes.Cut(rest, []byte{0})
-		if !ok1 || !ok2 || len(rest) < size {
-			return nil, &RefusedError{Why: "tree " + tree + " is malformed"}
-		}
-		e := entry{mode: string(mode), kind: "blob", id: hex.EncodeToString(rest[:size]), path: string(name)}
-		switch strings.TrimLeft(e.mode, "0") {
-		case "40000":
-			e.kind = "tree"
-		case "160000":
-			e.kind = "commit"
-		}
-		entries, content = append(entries, e), rest[size:]
-	}
-	return entries, nil
 }
 
 // sortEntries orders entries as git does, by their names, a directory as if it

@@ -148,3 +148,21 @@ fi`)
 		})
 	}
 }
+
+// TestDiffOnTerminal: colours pass, what else a file may hold does not.
+func TestDiffOnTerminal(t *testing.T) {
+	w := newWorld(t, kindSandbox, hostOptions{})
+	defer w.end()
+	w.wants(0, "new", "ws", "--host", "gpu1")
+	w.work(`printf 'a\033]0;owned\007b\033[6nc\n' >odd`)
+	if got := w.wants(0, "diff", "ws").stdout; !strings.Contains(got, "\x1b]0;owned\a") || strings.Contains(got, "\x1b[32m") {
+		t.Errorf("in a pipe: %q", got)
+	}
+	sc := w.onTerminal(w.spec("diff", "ws"))
+	if code := sc.wait(); code != 0 {
+		t.Errorf("code %d", code)
+	}
+	if got := sc.text(); strings.Contains(got, "\x1b]0;owned") || strings.Contains(got, "\x1b[6n") || !strings.Contains(got, "\x1b[32m") {
+		t.Errorf("on a terminal: %q", got)
+	}
+}

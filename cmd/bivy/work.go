@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 
-	"bivy/sshcmd"
 	"bivy/workspace"
 )
 
@@ -16,28 +15,10 @@ func rescueHint(s workspace.Status) string {
 	switch {
 	case idle.Clean():
 		return "end what runs there first, or " + force
-	case s.CommitCount > 0 && s.Branch != "":
-		return "bring commits home with: " + fetchCommand(s) + " — or " + force
+	case s.CommitCount > 0:
+		return "bring commits home with: bivy pull " + s.Record.FullName().String() + " — or " + force
 	}
 	return "commit it and bring it home first, or " + force
-}
-
-// fetchCommand is the git command that brings a workspace's branch home, with
-// the ssh flags that the workspace was made with.
-func fetchCommand(s workspace.Status) string {
-	r := s.Record
-	fetch := "git fetch " + sshcmd.QuoteAll([]string{r.Host + ":" + r.Dir, s.Branch + ":refs/bivy/" + r.Name + "/" + s.Branch})
-	flags := []string{"ssh"}
-	if r.SSHConfig != "" {
-		flags = append(flags, "-F", r.SSHConfig)
-	}
-	for _, o := range r.SSHOptions {
-		flags = append(flags, "-o", o)
-	}
-	if len(flags) == 1 {
-		return fetch
-	}
-	return "GIT_SSH_COMMAND=" + sshcmd.Quote(sshcmd.QuoteAll(flags)) + " " + fetch
 }
 
 // workLines lists what a workspace holds that would be lost.
