@@ -10,7 +10,7 @@ import (
 // TestTreeRoundTrips counts what a sync and a second new take on a warm host
 // with a session that was opened ahead, as TestFsRoundTrips does.
 func TestTreeRoundTrips(t *testing.T) {
-	const rtt = 400 * time.Millisecond
+	const rtt = time.Second
 	onSSHD(t, hostOptions{}, func(t *testing.T, w *world) {
 		w.needProc()
 		slow := link.Start(t, w.server.Addr)
