@@ -45,14 +45,6 @@ func (e *IncludeError) Error() string { return fmt.Sprintf("cannot use %s: %s", 
 // Unwrap returns the system's error or nil.
 func (e *IncludeError) Unwrap() error { return e.Err }
 
-// UntrustedError says that the user has not approved what a project's
-// IncludeFile holds now.
-type UntrustedError struct{ Project string }
-
-func (e *UntrustedError) Error() string {
-	return fmt.Sprintf("what %s wants to take along (%s) is not approved", e.Project, IncludeFile)
-}
-
 // ReadInclude returns the content of the IncludeFile below a project's top. The
 // error is an *IncludeError, which wraps fs.ErrNotExist where there is none. A
 // symlink is not followed: what was approved must be what the project holds.

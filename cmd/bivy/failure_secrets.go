@@ -22,7 +22,6 @@ func explainSecrets(err error, f *failure) bool {
 		reference *secrets.ReferenceError
 		syntax    *secrets.SyntaxError
 		include   *workspace.IncludeError
-		untrusted *workspace.UntrustedError
 	)
 	switch {
 	case errors.As(err, &name) && name.Dangerous:
@@ -41,8 +40,8 @@ func explainSecrets(err error, f *failure) bool {
 		f.Code, f.Class = exitNotFound, "not_found"
 	case errors.As(err, &include):
 		f.Code, f.Class = exitLocal, "local"
-	case errors.As(err, &untrusted):
-		f.Code, f.Class, f.Hint = exitProtected, "protected", "look at it, and approve it, with: bivy trust (--yes where nobody is there to ask)"
+	case errors.Is(err, errUntrusted):
+		f.Code, f.Class, f.Hint = exitProtected, "protected", "look at it, and approve it with: bivy trust --yes"
 	default:
 		return false
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -26,6 +27,9 @@ along to its workspaces. Whoever can change the project can write there, so
 nothing of it is done until you have approved its content, and once more when
 it has changed.`
 }
+
+// errUntrusted says that the user has not approved.
+var errUntrusted = errors.New("what the project wants to take along was not approved")
 
 type trustFields struct {
 	Format  int     `json:"format"`
@@ -87,11 +91,11 @@ func (c *TrustCmd) ask(app *App, registry *workspace.Registry, project string, c
 		return nil
 	}
 	if app.Batch || app.UI.JSON || !isTerminal(app.UI.In) || !isTerminal(app.UI.Err) {
-		return &workspace.UntrustedError{Project: project}
+		return errUntrusted
 	}
 	answer, err := ask(app.UI.In, app.UI.Err, "may "+project+" take along the files that these lines name? [y/N]", false)
 	if err == nil && !strings.EqualFold(answer, "y") && !strings.EqualFold(answer, "yes") {
-		err = &workspace.UntrustedError{Project: project}
+		err = errUntrusted
 	}
 	return err
 }
