@@ -88,6 +88,10 @@ func TestSSHIdentities(t *testing.T) {
 			t.Fatal(name, err)
 		}
 		holds(t, Open(c), "api", map[string]string{"A": "value"})
+		c.Ask = func(string, bool) (string, error) { t.Error("somebody was asked"); return "", errNobody }
+		if v := Open(c).Peek("api"); v != nil {
+			t.Errorf("unasked it holds %+v", v)
+		}
 		c.Ask = answers("wrong")
 		wantsIdentityError(t, c, "decrypt")
 		c.Ask = nil

@@ -122,23 +122,34 @@ func (s *Store) Projects() []string {
 	return names
 }
 
-// Variables are the names of the variables of ours that secrets of any project
-// come from. Stores that it takes a passphrase or a plugin to open are passed
-// over, unless they are open.
-func (s *Store) Variables() []string {
+// Peek is Read for who can do without: it asks nobody, and starts no plugin. It
+// returns nil where the store cannot be read so, or at all.
+func (s *Store) Peek(project string) *Vault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var names []string
-	for _, project := range s.Projects() {
-		keys, err := s.identity(false)
-		locked := err != nil || slices.ContainsFunc(keys, func(k key) bool { return k.outside })
-		c := s.opened[project].file
-		if !locked {
-			c, _ = s.read(project) // one that cannot be read has no names to tell
-		}
-		names = append(names, c.Variables()...)
+	file, err := s.file(project)
+	if err != nil || !exists(file) {
+		return nil
 	}
-	return names
+	keys, err := s.identity(false)
+	if err != nil {
+		return nil
+	}
+	known, ok := s.opened[project]
+	c := known.file
+	if !slices.ContainsFunc(keys, func(k key) bool { return k.outside }) {
+		c, err = s.read(project)
+		ok = err == nil
+	}
+	if !ok {
+		return nil
+	}
+	return &c.Vault
+}
+
+func exists(file string) bool {
+	_, err := os.Lstat(file)
+	return err == nil
 }
 
 // Change lets change edit what a project keeps, and writes it. Where that

@@ -65,9 +65,14 @@ func (a *App) secretsFor(ctx context.Context, at spot, r *secrets.Resolver, give
 }
 
 // hideSecrets makes values that can be had at no cost not to be shown. Who only
-// reads files there is not kept from that by a store that cannot be opened.
+// reads files there is not kept from that by a store that cannot be opened, and
+// not asked for a passphrase.
 func (a *App) hideSecrets(at spot) {
-	if vault, err := a.vaultOf(at); err == nil && vault != nil {
+	store, err := a.secretStore()
+	if err != nil || at.project == "" {
+		return
+	}
+	if vault := store.Peek(at.project); vault != nil {
 		a.UI.secrets.Learn(vault.Known()...)
 	}
 }
@@ -85,16 +90,25 @@ func (a *App) vaultOf(at spot) (*secrets.Vault, error) {
 }
 
 // cleanEnv is our environment without the variables that secrets of any project
-// come from: ssh, its proxies and the holder, which lives on, have no use for
-// them.
+// come from, as far as their stores open unasked: ssh, its proxies and the
+// holder, which lives on, have no use for them. What every program needs stays,
+// such as PATH.
 func (a *App) cleanEnv() []string {
 	env := os.Environ()
 	store, err := a.secretStore()
 	if err != nil {
 		return env
 	}
-	for _, name := range store.Variables() {
-		env = slices.DeleteFunc(env, func(v string) bool { return strings.HasPrefix(v, name+"=") })
+	for _, project := range store.Projects() {
+		vault := store.Peek(project)
+		if vault == nil {
+			continue
+		}
+		for _, name := range vault.Variables() {
+			if !secrets.Dangerous(name) {
+				env = slices.DeleteFunc(env, func(v string) bool { return strings.HasPrefix(v, name+"=") })
+			}
+		}
 	}
 	return env
 }
