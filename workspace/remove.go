@@ -118,6 +118,14 @@ func workOf(rec Record, a answer) *WorkError {
 }
 
 func askRemove(ctx context.Context, lease *mux.Lease, rec Record, force bool, known []string) (answer, error) {
+	return ask(ctx, lease, removeText(), append(removeVars(rec, force, known), lockVars("bivy rm")...), rec.Dir, nil)
+}
+
+func removeText() string {
+	return hostLockScript + identityScript + inspectFunction() + functionOf("bivy_included", linesScript+includedScript) + removeScript
+}
+
+func removeVars(rec Record, force bool, known []string) []variable {
 	vars := append(inspectVars(rec, false), variable{"W_id", rec.ID}, variable{"W_force", "0"}, variable{"W_known", ""})
 	if force {
 		vars[len(vars)-2].value = "1"
@@ -125,8 +133,7 @@ func askRemove(ctx context.Context, lease *mux.Lease, rec Record, force bool, kn
 	if len(known) > 0 {
 		vars[len(vars)-1].value = " " + strings.Join(known, " ") + " "
 	}
-	script := hostLockScript + identityScript + inspectFunction() + functionOf("bivy_included", linesScript+includedScript) + removeScript
-	return ask(ctx, lease, script, append(vars, lockVars("bivy rm")...), rec.Dir, nil)
+	return vars
 }
 
 // functionOf makes a function of a script; a subshell keeps its cd to itself.
