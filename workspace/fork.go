@@ -133,8 +133,13 @@ func forkVars(from, rec Record, dirty bool) []variable {
 	names := []string{from.Name, rec.Name}
 	slices.Sort(names) // two that take both locks must not wait for each other
 	vars := []variable{
-		{"W_dir", from.Dir}, {"W_parent", path.Dir(rec.Dir)}, {"W_name", rec.Name}, {"W_id", rec.ID},
-		{"W_branch", rec.Branch}, {"W_names", strings.Join(names, " ")}, {"W_dirty", "0"},
+		{"W_dir", from.Dir},
+		{"W_parent", path.Dir(rec.Dir)},
+		{"W_name", rec.Name},
+		{"W_id", rec.ID},
+		{"W_branch", rec.Branch},
+		{"W_names", strings.Join(names, " ")},
+		{"W_dirty", "0"},
 	}
 	if dirty {
 		vars[len(vars)-1].value = "1"

@@ -33,7 +33,7 @@ func tree(t *testing.T, dir string) map[string]string {
 			found[name] = "-> " + to
 			return err
 		default:
-			text, err := os.ReadFile(path)
+			text, err := os.ReadFile(path) //nolint:gosec // a directory of this test
 			found[name] = fmt.Sprint(info.Mode()&0o100, " ", string(text))
 			return err
 		}
@@ -123,12 +123,13 @@ func TestForkOfCommitsOnly(t *testing.T) {
 		if got := sh.run(t, linesScript+includedScript+dirtyScript, variable{"W_dir", dir}); got.code != 0 {
 			t.Fatal(got)
 		}
-		before := sh.state(t, dir)
 		one, two := forked(dir, "other")
 		// Its own branch has a name that is not taken yet.
-		got := sh.run(t, `git -C "$W_dir" commit -qm two --allow-empty; git -C "$W_dir" branch -f other HEAD~1`, variable{"W_dir", dir})
-		before = sh.state(t, dir)
-		got = sh.run(t, forkText(), forkVars(one, two, false)...)
+		if got := sh.run(t, `git -C "$W_dir" commit -qm two --allow-empty && git -C "$W_dir" branch -f other HEAD~1`, variable{"W_dir", dir}); got.code != 0 {
+			t.Fatal(got)
+		}
+		before := sh.state(t, dir)
+		got := sh.run(t, forkText(), forkVars(one, two, false)...)
 		if got.code != 0 || got.answer.one("branch") != "other-fork" {
 			t.Fatal(got)
 		}

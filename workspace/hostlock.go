@@ -11,7 +11,9 @@ var hostLockScript string
 // in words that others will read, such as "bivy rm".
 func lockVars(doing string) []variable {
 	return []variable{
-		{"L_token", NewID()}, {"L_doing", doing}, {"L_proc", "/proc"},
+		{"L_token", NewID()},
+		{"L_doing", doing},
+		{"L_proc", "/proc"},
 		{"L_wait", "50"},   // five seconds
 		{"L_beat", "10"},   // seconds
 		{"L_stale", "300"}, // longer than NFS clients cache the times of files

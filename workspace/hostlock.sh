@@ -28,16 +28,19 @@ L_dir= L_locks= L_heart=
 # user (one cannot signal another's). Empty where nothing tells one boot from
 # the next: a home may be shared by hosts, and a pid proves nothing then.
 bivy_place() {
-  L_boot= L_host= L_space=
+  L_boot= L_host= L_space= L_user=
   { read -r L_boot <"$L_proc/sys/kernel/random/boot_id"; read -r L_host <"$L_proc/sys/kernel/hostname"; } 2>/dev/null
   if [ -n "$L_boot" ]; then
     L_space=$(readlink "$L_proc/self/ns/pid" 2>/dev/null)
+    { while read -r L_part L_user L_rest; do [ "$L_part" != Uid: ] || break; done <"$L_proc/$$/status"; } 2>/dev/null
   else
     L_boot=$(sysctl -n kern.bootsessionuuid 2>/dev/null || sysctl -n kern.boottime 2>/dev/null) || L_boot=
+    L_boot=$(printf %s "$L_boot" | tr -c 'A-Za-z0-9-' _)
+    L_user=$(id -u)
   fi
   [ -n "$L_host" ] || L_host=$(uname -n)
   L_place=
-  [ -z "$L_boot" ] || L_place=$(printf '%s' "$L_host/$L_boot/$L_space/$(id -u)" | tr -c 'A-Za-z0-9./:-' _)
+  [ -z "$L_boot" ] || L_place=$L_host/$L_boot/$L_space/$L_user
 }
 
 # L_born: when the living process $1 began; empty if there is none. The name

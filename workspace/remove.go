@@ -116,6 +116,14 @@ func workOf(rec Record, a answer) *WorkError {
 }
 
 func askRemove(ctx context.Context, lease *mux.Lease, rec Record, force bool, known []string) (answer, error) {
+	return ask(ctx, lease, removeText(), append(removeVars(rec, force, known), lockVars("bivy rm")...), rec.Dir, nil)
+}
+
+func removeText() string {
+	return hostLockScript + identityScript + inspectFunction() + linesScript + includedScript + removeScript
+}
+
+func removeVars(rec Record, force bool, known []string) []variable {
 	vars := append(inspectVars(rec, false), variable{"W_id", rec.ID}, variable{"W_force", "0"}, variable{"W_known", ""})
 	if force {
 		vars[len(vars)-2].value = "1"
@@ -123,8 +131,7 @@ func askRemove(ctx context.Context, lease *mux.Lease, rec Record, force bool, kn
 	if len(known) > 0 {
 		vars[len(vars)-1].value = " " + strings.Join(known, " ") + " "
 	}
-	script := hostLockScript + identityScript + inspectFunction() + linesScript + includedScript + removeScript
-	return ask(ctx, lease, script, append(vars, lockVars("bivy rm")...), rec.Dir, nil)
+	return vars
 }
 
 // allHere reports whether every tip is reachable in the project's repository:

@@ -150,6 +150,12 @@ func renameThere(ctx context.Context, lease *mux.Lease, rec Record) (where strin
 }
 
 func askRename(ctx context.Context, lease *mux.Lease, rec Record, look bool) (answer, error) {
+	return ask(ctx, lease, renameText(), append(renameVars(rec, look), lockVars("bivy rename")...), rec.Dir, nil)
+}
+
+func renameText() string { return hostLockScript + identityScript + inspectFunction() + renameScript }
+
+func renameVars(rec Record, look bool) []variable {
 	names := []string{rec.Name, rec.RenameTo}
 	slices.Sort(names) // two that take both locks must not wait for each other
 	vars := append(inspectVars(rec, false),
@@ -157,8 +163,7 @@ func askRename(ctx context.Context, lease *mux.Lease, rec Record, look bool) (an
 	if look {
 		vars[len(vars)-1].value = "1"
 	}
-	vars = append(vars, lockVars("bivy rename")...)
-	return ask(ctx, lease, hostLockScript+identityScript+inspectFunction()+renameScript, vars, rec.Dir, nil)
+	return vars
 }
 
 // settle finds out where a workspace is whose renaming was cut off, and gives
