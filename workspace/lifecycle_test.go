@@ -44,7 +44,10 @@ func TestRemoveScript(t *testing.T) {
 		refused("an untracked file", "untracked_count=1")
 		_ = os.Remove(rec.Dir + "/note")
 		write("env", "sent")
-		write(".git/bivy-included", strings.Repeat("a", 40)+" env\x00")
+		if got := sh.run(t, linesScript+includedScript+listScript, variable{"W_dir", rec.Dir}); got.code != 0 {
+			t.Fatal(got)
+		}
+		write("env", "changed")
 		refused("a file of .bivy/include that changed", "included=env")
 		_ = os.Remove(rec.Dir + "/env")
 		write("env 2", "new")
