@@ -95,6 +95,7 @@ type recordFields struct {
 	ProjectDir string `json:"project_dir"`
 	State      string `json:"state"`
 	Adopted    bool   `json:"adopted"`
+	RenameTo   string `json:"rename_to,omitempty"`
 	CreatedAt  string `json:"created_at"`
 }
 
@@ -102,6 +103,6 @@ func fieldsOf(r workspace.Record) recordFields {
 	return recordFields{
 		Workspace: r.FullName().String(), Project: r.Project, Name: r.Name, Host: r.Host, Dir: r.Dir, Branch: r.Branch,
 		Snapshot: r.Snapshot, Source: r.Source, Ref: r.Ref, ProjectDir: r.ProjectDir, State: string(r.State), Adopted: r.Adopted,
-		CreatedAt: fmt.Sprint(r.Created.UTC().Format("2006-01-02T15:04:05Z")),
+		RenameTo: r.RenameTo, CreatedAt: fmt.Sprint(r.Created.UTC().Format("2006-01-02T15:04:05Z")),
 	}
 }
