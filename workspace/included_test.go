@@ -107,7 +107,7 @@ func TestIncludedMany(t *testing.T) {
 		dir := sh.repository(t)
 		v := variable{"W_dir", dir}
 		got := sh.run(t, `cd "$W_dir" && mkdir env && cd env || exit 1
-i=0; while [ $i -lt 3000 ]; do : >f$i; i=$((i + 1)); done; cd ..
+i=0; while [ $i -lt 1000 ]; do : >f$i; i=$((i + 1)); done; cd ..
 find env -type f | sed 's/^/e69de29bb2d1d6434b8b29ae775ad8c2e48c5391 /' | tr '\n' '\000' >.git/bivy-included
 echo x >env/f77
 `+includedCall(), v, variable{"W_limit", "3"})
