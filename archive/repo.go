@@ -154,6 +154,11 @@ func (r *Repo) find(ctx context.Context) error {
 // checkDir tells the ordinary mistakes apart before git does, whose words on
 // them differ from version to version.
 func checkDir(dir string) (string, error) {
+	// Not the current directory: a workspace that was adopted may have no
+	// project here.
+	if dir == "" {
+		return "", &RepoError{Dir: dir, Reason: NotFound}
+	}
 	abs, err := filepath.Abs(dir)
 	if err != nil {
 		return "", &RepoError{Dir: dir, Reason: Unreadable, Line: err.Error(), Err: err}

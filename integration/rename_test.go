@@ -131,6 +131,11 @@ func TestForkCutOff(t *testing.T) {
 					t.Fatalf("the registry has %q", got)
 				}
 				w.wants(82, "exec", "new", "--", "true")
+				// Neither bivy new nor another fork takes it for its own.
+				w.wants(82, "new", "new", "--host", "gpu1")
+				if got := w.wants(82, "fork", "ws", "new"); !strings.Contains(got.stderr, "cut off") {
+					t.Errorf("another bivy fork gives %v", got)
+				}
 				if got := w.wants(0, "fork", "ws", "new", "--dirty"); got.stdout != "new\n" {
 					t.Errorf("the repeated bivy fork gives %v", got)
 				}

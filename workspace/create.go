@@ -241,7 +241,7 @@ func (w *Workspaces) place(rec *Record, there answer) error {
 	rec.Dir = strings.TrimSuffix(rec.Root, "/") + "/" + rec.Project + "/" + rec.Name
 	switch {
 	case there.one("exists") == "":
-	case rec.Created.IsZero():
+	case rec.Created.IsZero() || there.one("mark") != rec.ID:
 		return &Trouble{Host: rec.Host, Kind: "exists", Path: termsafe.Line(rec.Dir, 300)}
 	default:
 		return errMadeBefore

@@ -22,6 +22,11 @@ var (
 	forkScript string
 )
 
+// Forking is the state of a fork that is being made, or whose making was cut
+// off. It is not Creating: what such a workspace holds did not come from here,
+// and `bivy new` must not take it for that.
+const Forking State = "forking"
+
 // AdoptedError says that a command cannot work on a directory that was there
 // before bivy.
 type AdoptedError struct {
@@ -64,7 +69,7 @@ func (w *Workspaces) Fork(ctx context.Context, ref Ref, name string, dirty bool)
 	case from.State != Ready:
 		return Record{}, &UnfinishedError{Record: from}
 	}
-	rec, fresh, err := w.forkRecord(from, name)
+	rec, fresh, err := w.forkRecord(from, name, dirty)
 	if err != nil {
 		return Record{}, err
 	}
@@ -91,17 +96,21 @@ func (w *Workspaces) Fork(ctx context.Context, ref Ref, name string, dirty bool)
 	if branch := a.one("branch"); termsafe.Line(branch, 300) == branch {
 		rec.Branch = branch
 	}
-	rec.State = Ready
+	rec.State, rec.ForkOf = Ready, ""
 	return rec, w.Registry.Put(rec)
 }
 
 // forkRecord is the record of a fork, or of one that was cut off (not fresh).
-func (w *Workspaces) forkRecord(from Record, name string) (rec Record, fresh bool, err error) {
+func (w *Workspaces) forkRecord(from Record, name string, dirty bool) (rec Record, fresh bool, err error) {
 	rec = from
-	rec.ID, rec.Name, rec.State, rec.Branch = NewID(), name, Creating, branchFor(name)
+	rec.ID, rec.Name, rec.State, rec.Branch = NewID(), name, Forking, branchFor(name)
 	rec.Dir = path.Join(path.Dir(from.Dir), name)
 	rec.Sent, rec.Pulled = slices.Clone(from.Sent), slices.Clone(from.Pulled)
 	rec.Created = time.Time{}
+	rec.ForkOf = from.ID
+	if dirty {
+		rec.ForkOf += " dirty"
+	}
 	old, err := w.Registry.Find(rec.FullName())
 	var missing *NotFoundError
 	switch {
@@ -109,7 +118,9 @@ func (w *Workspaces) forkRecord(from Record, name string) (rec Record, fresh boo
 		return rec, true, nil
 	case err != nil:
 		return rec, false, err
-	case old.State != Creating || old.Dir != rec.Dir || old.Host != rec.Host:
+	case old.State == Forking && (old.ForkOf != rec.ForkOf || old.Dir != rec.Dir):
+		return rec, false, &UnfinishedError{Record: old}
+	case old.State != Forking:
 		return rec, false, &ExistsError{Record: old}
 	}
 	rec.ID, rec.Created = old.ID, old.Created

@@ -110,6 +110,7 @@ bivy_time() {
 bivy_fill() {
   [ ! -e "$L_made" ] || rm -rf "$L_made"
   bivy_born $$
+  [ -n "$L_born" ] || L_place= # then it proves nothing
   mkdir "$L_made" && printf x >"$L_made/beat" && printf '%s %s %s %s\n%s\n' "$L_token" $$ "${L_born:--}" "${L_place:--}" \
     "$L_doing${SSH_CONNECTION:+ from ${SSH_CONNECTION%% *}}, process $$ on $L_host, since $(date -u '+%Y-%m-%d %H:%M:%S') UTC" >"$L_made/owner" &&
     bivy_owner "$L_made" && [ "$L_owner" = "$L_token" ]

@@ -105,7 +105,7 @@ func TestIncludedMany(t *testing.T) {
 		dir := sh.repository(t)
 		v := variable{"W_dir", dir}
 		got := sh.run(t, linesScript+includedScript+`cd "$W_dir" && mkdir env && cd env || exit 1
-i=0; while [ $i -lt 3000 ]; do : >f$i; i=$((i + 1)); done; cd ..
+i=0; while [ $i -lt 1000 ]; do : >f$i; i=$((i + 1)); done; cd ..
 find env -type f | GIT_INDEX_FILE=.git/sent git update-index --add --stdin; rm -r env
 W_git=$PWD/.git; bivy_include "$(GIT_INDEX_FILE=.git/sent git write-tree)"; echo x >env/f77
 W_out=$(bivy_included); printf '%s\n' "$W_out"

@@ -7,7 +7,11 @@ bivy_look() {
   W_dir=${W_root%/}/$W_project
   printf 'root=%s\n' "$W_root"
   printf 'git=%s\n' "$(git version)"
-  [ ! -e "$W_dir/$W_name" ] && [ ! -L "$W_dir/$W_name" ] || printf 'exists=1\n'
+  if [ -e "$W_dir/$W_name" ] || [ -L "$W_dir/$W_name" ]; then
+    printf 'exists=1\n'
+    # Whose it is (identity.sh).
+    if { read -r W_mark <"$W_dir/$W_name/.git/bivy-id"; } 2>/dev/null; then printf 'mark=%s\n' "$W_mark"; fi
+  fi
   # The snapshots that this project's store has, newest first. The subject of
   # each names the commit it was taken from.
   [ ! -d "$W_dir/.store-$W_format.git" ] ||

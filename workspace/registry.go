@@ -76,9 +76,11 @@ type Record struct {
 	ObjectFormat string `json:"object_format,omitempty"`
 	State        State  `json:"state"`
 	// RenameTo is the name that it is to get, in the state Renaming.
-	RenameTo string    `json:"rename_to,omitempty"`
-	Created  time.Time `json:"created"`
-	Updated  time.Time `json:"updated"`
+	RenameTo string `json:"rename_to,omitempty"`
+	// ForkOf tells one fork from another, in the state Forking.
+	ForkOf  string    `json:"fork_of,omitempty"`
+	Created time.Time `json:"created"`
+	Updated time.Time `json:"updated"`
 }
 
 // Sent is one state of the project as it was sent.

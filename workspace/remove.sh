@@ -59,9 +59,9 @@ fi
 if [ -L "$W_dir" ] || { [ -e "$W_dir" ] && [ ! -d "$W_dir" ]; }; then
   bivy_trouble replaced
 fi
-# Another machine may have made one of that name.
-bivy_ours "$W_dir" || bivy_trouble replaced
-if [ -d "$W_dir" ]; then
+# One that another machine has made under this name is not ours either, and
+# ours is gone.
+if [ -d "$W_dir" ] && bivy_ours "$W_dir"; then
   if [ "$W_force" != 1 ]; then
     W_report=$(bivy_inspect; bivy_included)
     printf '%s\n' "$W_report"

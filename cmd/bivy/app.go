@@ -204,7 +204,7 @@ func (a *App) find(ws string) (workspace.Record, error) {
 		return workspace.Record{}, err
 	}
 	rec, err := registry.Find(ref)
-	if err == nil && rec.State == workspace.Renaming {
+	if err == nil && (rec.State == workspace.Renaming || rec.State == workspace.Forking) {
 		return rec, &workspace.UnfinishedError{Record: rec}
 	}
 	if err == nil && rec.State != workspace.Ready {

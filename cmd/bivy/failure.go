@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -109,7 +110,7 @@ func (u *UI) fail(err error) int {
 func explain(err error) failure {
 	f := failure{Message: termsafe.Line(err.Error(), 1000)}
 	for _, try := range []func(error, *failure) bool{
-		explainUsage, explainPull, explainTransfer, explainCommand, explainSSH, explainTree, explainLifecycle, explainWorkspace, explainFiles, explainSecrets,
+		explainUsage, explainCanceled, explainPull, explainTransfer, explainCommand, explainSSH, explainTree, explainLifecycle, explainWorkspace, explainFiles, explainSecrets,
 		explainProject, explainLocal,
 	} {
 		if try(err, &f) {
@@ -118,6 +119,17 @@ func explain(err error) failure {
 	}
 	f.Code, f.Class = exitLocal, "local"
 	return f
+}
+
+// explainCanceled covers what was ended by us while nothing ran on a host, or
+// something that only failed since it was ended.
+func explainCanceled(err error, f *failure) bool {
+	var command *exec.CanceledError
+	if !errors.Is(err, context.Canceled) || errors.As(err, &command) {
+		return false
+	}
+	f.Code, f.Class, f.Message = exitCanceled, "canceled", "canceled"
+	return true
 }
 
 func explainUsage(err error, f *failure) bool {
