@@ -254,9 +254,12 @@ func (m *model) namesIn(dir string) map[string]bool {
 	for _, e := range entries {
 		names[e.Name()] = true
 	}
-	got := m.run(proc.Spec{Args: []string{"git", "-C", dir, "log", "--all", "HEAD", "-m", "--format=", "--name-only"}, Dir: dir, Env: m.env})
-	for name := range strings.Lines(got.stdout) {
-		names[strings.TrimSpace(name)] = true
+	// All stashes but the last stand in the log of their ref only.
+	for _, from := range [][]string{{"--all", "HEAD"}, {"-g", "refs/stash"}} {
+		args := append([]string{"git", "-C", dir, "log", "-m", "--format=", "--name-only"}, from...)
+		for name := range strings.Lines(m.run(proc.Spec{Args: args, Dir: dir, Env: m.env}).stdout) {
+			names[strings.TrimSpace(name)] = true
+		}
 	}
 	return names
 }
