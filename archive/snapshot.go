@@ -44,6 +44,11 @@ type Snapshot struct {
 // Close removes the temporary object directory. It may be called again.
 func (s *Snapshot) Close() error { return s.tmp.close() }
 
+// Has reports whether the snapshot has something at a path.
+func (s *Snapshot) Has(ctx context.Context, path string) bool {
+	return call{dir: s.repo.dir, env: s.tmp.env, args: []string{"cat-file", "-e", s.Tree + ":" + path}}.run(ctx) == nil
+}
+
 type made struct {
 	id, tree string
 	ignored  int

@@ -28,7 +28,7 @@ const (
 // Whatever was written anywhere, and not thrown away there by its own side,
 // exists afterwards: in the project, or in a workspace that the registry knows.
 func TestModel(t *testing.T) {
-	steps, seed := 40, uint64(time.Now().UnixNano()) //nolint:gosec // any number will do
+	steps, seed := 40, uint64(time.Now().UnixNano())
 	if n, err := strconv.Atoi(os.Getenv(modelSteps)); err == nil {
 		steps = n
 	}
@@ -72,7 +72,7 @@ func (m *model) token() string {
 
 // spaces lists what the registry knows.
 func (m *model) spaces() []lsEntry {
-	got := m.world.bivy("ls", "--json")
+	got := m.bivy("ls", "--json")
 	var ls struct {
 		Workspaces []lsEntry `json:"workspaces"`
 	}
@@ -176,7 +176,7 @@ func (m *model) oddThere(ws lsEntry) {
 
 func (m *model) script2(ws lsEntry, script string) {
 	token := m.tokens[len(m.tokens)-1]
-	got := m.world.bivy("exec", ws.Name, "-c", "[ -d .git ] || exit 9; "+script)
+	got := m.bivy("exec", ws.Name, "-c", "[ -d .git ] || exit 9; "+script)
 	if got.code != 0 {
 		// It was not written, then: a workspace may be half-made, or in a state in
 		// which git refuses.
@@ -207,7 +207,7 @@ func (m *model) bivyAny(args ...string) {
 	case 1:
 		other := slices.Clone(args)
 		m.say("  twice")
-		second := m.world.bivy(other...)
+		second := m.bivy(other...)
 		m.take(other, second, false)
 	}
 	m.take(args, b.wait(), killed)

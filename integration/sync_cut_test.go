@@ -19,7 +19,7 @@ import (
 // and nothing is left half-made.
 func TestSyncCut(t *testing.T) {
 	const rounds = 4
-	seed := uint64(time.Now().UnixNano()) //nolint:gosec // any number will do
+	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	onSSHD(t, hostOptions{}, func(t *testing.T, w *world) {
 		w.needProc()

@@ -20,7 +20,7 @@ func TestSyncOdd(t *testing.T) {
 				w.write(filepath.Join(w.proj, name), name+strings.Repeat("x", round))
 			}
 			w.write(w.proj+"/run.sh", "#!/bin/sh\n")
-			w.must(os.Chmod(w.proj+"/run.sh", 0o755)) //nolint:gosec // it is to be executable
+			w.must(os.Chmod(w.proj+"/run.sh", 0o755))
 			_ = os.Remove(w.proj + "/link")
 			w.must(os.Symlink("-dash", w.proj+"/link"))
 			_ = os.Remove(w.proj + "/nowhere")

@@ -56,6 +56,8 @@ type Made struct {
 	Dirty  bool
 	// Untrusted says that .bivy/include was not approved, and left alone.
 	Untrusted bool
+	// Init says that the project has an InitFile for new workspaces.
+	Init bool
 }
 
 // ExistsError says that a workspace is there already, or unfinished on another
@@ -118,6 +120,7 @@ func (w *Workspaces) Create(ctx context.Context, wish Wish) (Made, error) {
 		}
 		return Made{}, err
 	}
+	made.Init = snap.Has(ctx, InitFile)
 	made.LeftOut, made.Nested, made.Dirty, made.Untrusted = snap.Ignored, snap.Nested, snap.Dirty, left
 	return made, nil
 }
@@ -279,15 +282,6 @@ func haves(there answer) []archive.Have {
 		}
 	}
 	return list
-}
-
-// branchFor is the branch of a new workspace: its name, where git takes that
-// for a branch (git-check-ref-format(1)).
-func branchFor(name string) string {
-	if strings.Contains(name, "..") || strings.HasSuffix(name, ".") || strings.HasSuffix(name, ".lock") {
-		return "work"
-	}
-	return name
 }
 
 // nothingThere reports whether an error proves that the host's side of a new

@@ -43,7 +43,7 @@ bivy_git -C "$W_store" update-ref "refs/bivy/snapshots/$W_snapshot" "$W_snapshot
 # No clone: git 2.39 makes a SHA-1 repository of any store without branches.
 # So there is no remote either, no ref and no hook.
 bivy_git init --quiet --template= $W_object "$W_stage" || bivy_trouble clone
-bivy_link_all "$W_stage/.git/objects" || bivy_trouble clone
+bivy_link_all "$W_store/objects" "$W_stage/.git/objects" || bivy_trouble clone
 [ -z "$W_shallow" ] || printf '%s\n' $W_shallow >"$W_stage/.git/shallow" || bivy_trouble clone
 bivy_git -C "$W_stage" update-ref "refs/heads/$W_branch" "$W_snapshot" &&
   bivy_git -C "$W_stage" symbolic-ref HEAD "refs/heads/$W_branch" || bivy_trouble branch

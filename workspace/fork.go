@@ -137,7 +137,7 @@ func askFork(ctx context.Context, lease *mux.Lease, from, rec Record, dirty bool
 }
 
 func forkText() string {
-	return hostLockScript + identityScript + linesScript + includedScript + forkParts + forkScript
+	return hostLockScript + identityScript + storeScript + linesScript + includedScript + forkParts + forkScript
 }
 
 func forkVars(from, rec Record, dirty bool) []variable {

@@ -6,20 +6,8 @@ bivy_report() {
     "$(bivy_git -C "$1" rev-parse -q --verify HEAD || echo)"
 }
 
-# Links the files $2… into the directory $1, all in one process, or copies them
-# where the file system has no hard links.
-bivy_link() {
-  W_to=$1
-  shift
-  [ -e "$1" ] || return 0
-  ln "$@" "$W_to/" 2>/dev/null && return
-  for W_file; do rm -f "$W_to/${W_file##*/}"; done
-  cp "$@" "$W_to/"
-}
-
 # Gives the new repository the other's objects. Objects are never changed, so
-# both may have one file. Of a pack that appears meanwhile the index is the last;
-# hence it is listed first. What lies in yet another repository, which an agent
+# both may have one file. What lies in yet another repository, which an agent
 # made this one borrow from, is packed.
 bivy_copy_objects() {
   W_from=$(bivy_git -C "$W_top" rev-parse --git-path objects) || return
@@ -33,13 +21,7 @@ bivy_copy_objects() {
       bivy_git -C "$W_top" pack-objects --revs --quiet "$W_to_objects/pack/pack" >/dev/null
     return
   fi
-  mkdir -p "$W_to_objects/pack" &&
-    bivy_link "$W_to_objects/pack" "$W_from"/pack/pack-*.idx &&
-    bivy_link "$W_to_objects/pack" "$W_from"/pack/pack-*.pack || return
-  for W_loose in "$W_from"/[0-9a-f][0-9a-f]; do
-    [ -d "$W_loose" ] || continue
-    mkdir -p "$W_to_objects/${W_loose##*/}" && bivy_link "$W_to_objects/${W_loose##*/}" "$W_loose"/[0-9a-f]* || return
-  done
+  bivy_link_all "$W_from" "$W_to_objects"
 }
 
 # Makes the new worktree one like the other's, byte for byte: the new repository

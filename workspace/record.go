@@ -51,3 +51,12 @@ func (r Record) sent() []string {
 	}
 	return ids
 }
+
+// branchFor is the branch of a new workspace: its name, where git takes that
+// for a branch (git-check-ref-format(1)).
+func branchFor(name string) string {
+	if strings.Contains(name, "..") || strings.HasSuffix(name, ".") || strings.HasSuffix(name, ".lock") {
+		return "work"
+	}
+	return name
+}

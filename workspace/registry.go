@@ -72,6 +72,8 @@ type Record struct {
 	// Adopted is a directory that was there before: nothing is sent to it, and
 	// removing the workspace leaves it alone.
 	Adopted bool `json:"adopted,omitempty"`
+	// Init says how the project's InitFile ended there; nil where none ran.
+	Init *Init `json:"init,omitempty"`
 	// ObjectFormat is git's name of the hash: sha1 or sha256.
 	ObjectFormat string `json:"object_format,omitempty"`
 	State        State  `json:"state"`

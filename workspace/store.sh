@@ -47,16 +47,16 @@ bivy_link() {
   done
 }
 
-# Gives all objects of the store to the object directory $1. Of a pack that
-# arrives meanwhile the index is the last to appear; hence it is listed first.
-# What is there already is no trouble.
+# Gives all objects of the object directory $1 to $2. Of a pack that arrives
+# meanwhile the index is the last to appear; hence it is listed first. What is
+# there already is no trouble.
 bivy_link_all() {
-  mkdir -p "$1/pack" &&
-    bivy_link "$1/pack" "$W_store"/objects/pack/pack-*.idx &&
-    bivy_link "$1/pack" "$W_store"/objects/pack/pack-*.pack || return 1
-  for W_loose in "$W_store"/objects/[0-9a-f][0-9a-f]; do
+  mkdir -p "$2/pack" &&
+    bivy_link "$2/pack" "$1"/pack/pack-*.idx &&
+    bivy_link "$2/pack" "$1"/pack/pack-*.pack || return 1
+  for W_loose in "$1"/[0-9a-f][0-9a-f]; do
     [ -d "$W_loose" ] || continue
-    mkdir -p "$1/${W_loose##*/}" && bivy_link "$1/${W_loose##*/}" "$W_loose"/* || return 1
+    mkdir -p "$2/${W_loose##*/}" && bivy_link "$2/${W_loose##*/}" "$W_loose"/[0-9a-f]* || return 1
   done
 }
 

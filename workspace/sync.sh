@@ -79,7 +79,7 @@ if [ "$W_pack" = 1 ]; then
   # In this order: the index makes the pack visible.
   bivy_link "$W_git/objects/pack" "$W_store/objects/pack/pack-$W_sum.pack" "$W_store/objects/pack/pack-$W_sum.idx" || bivy_trouble pack
 elif ! bivy_git cat-file -e "$W_new^{tree}" 2>/dev/null; then
-  bivy_link_all "$W_git/objects" || bivy_trouble pack
+  bivy_link_all "$W_store/objects" "$W_git/objects" || bivy_trouble pack
 fi
 
 # The files as they are, in an index of our own: W_index, and W_tree its tree.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"bivy/internal/humane"
@@ -19,6 +20,7 @@ type NewCmd struct {
 	Dirty   bool   `name:"dirty" help:"Send the work tree as it is: changed files, and untracked ones that are not ignored."`
 	History bool   `name:"history" help:"Send the history of --ref as well, as it is."`
 	Depth   int    `name:"history-depth" placeholder:"N" help:"With --history: the last N commits only."`
+	NoInit  bool   `name:"no-init" help:"Do not run the project's .bivy/init there."`
 	Adopt   string `name:"adopt" placeholder:"REMOTE_DIR" help:"Take a directory that is there already, as it is; rm leaves it."`
 }
 
@@ -26,7 +28,8 @@ type NewCmd struct {
 func (*NewCmd) Help() string {
 	return `Sends one commit with the tree of --ref and no history, without the paths that
 export-ignore keeps out of "git archive". Other branches, remotes and hooks stay here, and so do uncommitted and
-untracked files without --dirty, and ignored ones that .bivy/include does not name. The workspace is an ordinary git repository on a branch of its own name.
+untracked files without --dirty, and ignored ones that .bivy/include does not name. The workspace is an ordinary git
+repository on a branch of its own name. Where the project has .bivy/init, that runs there once.
 Prints the name of the workspace, and nothing else, on stdout.
 
   bivy new fix-1 --host gpu1`
@@ -68,9 +71,15 @@ func (c *NewCmd) Run(ctx context.Context, app *App) error {
 		sent = "sent " + humane.Bytes(made.Sent)
 	}
 	app.UI.Note("bivy: %s is ready in %s on %s (%s)", rec.FullName(), termsafe.Line(rec.Dir, 300), rec.Host, sent)
-	return app.UI.Result(newFields{
+	var initErr error
+	if made.Init && !c.NoInit {
+		initErr = app.runInit(ctx, ws, &rec)
+	}
+	// The workspace is there, whatever became of its init.
+	err = app.UI.Result(newFields{
 		Format: 1, recordFields: fieldsOf(rec), SentBytes: made.Sent, SentObjects: made.Objects, LeftOut: made.LeftOut,
 	}, rec.Name+"\n")
+	return errors.Join(initErr, err)
 }
 
 type newFields struct {
@@ -96,13 +105,15 @@ type recordFields struct {
 	State      string `json:"state"`
 	Adopted    bool   `json:"adopted"`
 	RenameTo   string `json:"rename_to,omitempty"`
-	CreatedAt  string `json:"created_at"`
+
+	Init      *workspace.Init `json:"init,omitempty"`
+	CreatedAt string          `json:"created_at"`
 }
 
 func fieldsOf(r workspace.Record) recordFields {
 	return recordFields{
 		Workspace: r.FullName().String(), Project: r.Project, Name: r.Name, Host: r.Host, Dir: r.Dir, Branch: r.Branch,
 		Snapshot: r.Snapshot, Source: r.Source, Ref: r.Ref, ProjectDir: r.ProjectDir, State: string(r.State), Adopted: r.Adopted,
-		RenameTo: r.RenameTo, CreatedAt: fmt.Sprint(r.Created.UTC().Format("2006-01-02T15:04:05Z")),
+		RenameTo: r.RenameTo, Init: r.Init, CreatedAt: fmt.Sprint(r.Created.UTC().Format("2006-01-02T15:04:05Z")),
 	}
 }

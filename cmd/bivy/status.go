@@ -99,6 +99,9 @@ func statusText(s workspace.Status) string {
 	default:
 		line("branch", "%s, %d ahead of what was sent", branch, s.CommitCount)
 	}
+	if r.Init != nil {
+		line("init", "%s; what it said: %s", r.Init, r.Init.Log)
+	}
 	if s.DiskKiB >= 0 {
 		line("disk", "%s", humane.Bytes(s.DiskKiB*1024))
 	}
