@@ -174,11 +174,11 @@ func (s *Snapshot) exclude(ctx context.Context, have []Have) ([]string, error) {
 	return ids, nil
 }
 
-// proved returns the snapshot of a commit if it is among the claims. History
-// that was sent is claimed as the commit itself. Mostly nothing was left out,
+// proved returns the snapshot of a commit if it is among the claims. Where
+// history is sent, it is claimed as the commit itself. Mostly nothing was left out,
 // and then the whole snapshot follows from the commit alone.
 func (s *Snapshot) proved(ctx context.Context, c commit, claims []string) (string, error) {
-	if slices.Contains(claims, c.id) {
+	if s.History && slices.Contains(claims, c.id) {
 		return c.id, nil
 	}
 	plain := snapshotCommit(c.tree, c)

@@ -68,6 +68,7 @@ type attempt struct {
 	ordered  bool             // it was running when it was told to end
 	unfed    bool             // its input was ended, for want of another way
 	killing  bool             // the command was told to end without a grace
+	hurried  bool             // it is to be, once it is told to end
 	unheard  error            // our writer's: output was lost
 	killed   bool             // we ended the client: its status says nothing
 	sent     bool             // the host may have got something of the frame
@@ -183,7 +184,8 @@ func (a *attempt) watch(ctx context.Context) (exit proc.Exit, lingering bool) {
 			done, timeout = nil, nil
 			a.cancel(context.Cause(ctx))
 		case <-hurry:
-			hurry = nil
+			// It may be seen before the cancel that it hurries.
+			hurry, a.hurried = nil, true
 			a.kill()
 		case <-timeout:
 			a.timedOut, timeout = true, nil

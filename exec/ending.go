@@ -44,6 +44,9 @@ func (a *attempt) end() {
 		a.guard.End()
 		a.await()
 	}
+	if a.hurried {
+		a.kill()
+	}
 }
 
 // kill is end without the grace, for who asks twice.

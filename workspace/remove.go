@@ -22,13 +22,7 @@ var (
 )
 
 // WorkError says that removing a workspace would lose work, and which.
-type WorkError struct {
-	Status Status
-	// Included are the ignored files that were taken along and have changed
-	// there, or are new; the list is cut at 20 entries.
-	Included      []string
-	IncludedCount int
-}
+type WorkError struct{ Status Status }
 
 func (e *WorkError) Error() string {
 	s := e.Status
@@ -41,7 +35,7 @@ func (e *WorkError) Error() string {
 	add(s.ChangedCount, "uncommitted change", "uncommitted changes")
 	add(s.UntrackedCount, "untracked file", "untracked files")
 	add(s.CommitCount, "commit that exists nowhere else", "commits that exist nowhere else")
-	add(e.IncludedCount, "ignored file of .bivy/include that differs from what was sent",
+	add(s.IncludedCount, "ignored file of .bivy/include that differs from what was sent",
 		"ignored files of .bivy/include that differ from what was sent")
 	add(s.Stashes, "stash", "stashes")
 	add(s.RunningCount, "running process", "running processes")
@@ -102,7 +96,7 @@ func (w *Workspaces) removeThere(ctx context.Context, rec Record, force bool) er
 	// where these are all that stands in the way, ask once more and say so.
 	only := work.Status
 	only.CommitCount = 0
-	if tips := work.Status.tips; work.Status.CommitCount > 0 && work.IncludedCount == 0 && only.Clean() && w.allHere(ctx, rec, tips) {
+	if tips := work.Status.tips; work.Status.CommitCount > 0 && only.Clean() && w.allHere(ctx, rec, tips) {
 		if a, err = askRemove(ctx, lease, rec, force, tips); err != nil || a.one("removed") != "" {
 			return err
 		}
@@ -112,7 +106,7 @@ func (w *Workspaces) removeThere(ctx context.Context, rec Record, force bool) er
 }
 
 func workOf(rec Record, a answer) *WorkError {
-	return &WorkError{Status: statusOf(rec, a), Included: safeList(a["included"]), IncludedCount: count(a, "included_count")}
+	return &WorkError{Status: statusOf(rec, a)}
 }
 
 func askRemove(ctx context.Context, lease *mux.Lease, rec Record, force bool, known []string) (answer, error) {

@@ -37,6 +37,10 @@ type Status struct {
 	Changed, Untracked           []string
 	ChangedCount, UntrackedCount int
 	Stashes                      int
+	// Included are the ignored files that .bivy/include took along and that have
+	// changed there, or that it means and are new.
+	Included      []string
+	IncludedCount int
 	// Commits are those that neither our snapshot nor a remote there has.
 	Commits     []Commit
 	CommitCount int
@@ -58,7 +62,7 @@ type Status struct {
 
 // Clean reports whether nothing would be lost with the workspace.
 func (s Status) Clean() bool {
-	return s.ChangedCount == 0 && s.UntrackedCount == 0 && s.Stashes == 0 && s.CommitCount == 0 &&
+	return s.ChangedCount == 0 && s.UntrackedCount == 0 && s.Stashes == 0 && s.CommitCount == 0 && s.IncludedCount == 0 &&
 		s.RunningCount == 0 && !s.NotARepository && len(s.Unknown) == 0
 }
 
@@ -69,7 +73,8 @@ func (w *Workspaces) Status(ctx context.Context, rec Record) (Status, error) {
 		return Status{}, err
 	}
 	defer lease.Release()
-	a, err := ask(ctx, lease, "bivy_need_git\n"+inspectFunction()+"bivy_inspect\n", inspectVars(rec, true), rec.Dir, nil)
+	script := "bivy_need_git\n" + inspectFunction() + linesScript + includedScript + "bivy_inspect || exit\nbivy_included\n"
+	a, err := ask(ctx, lease, script, inspectVars(rec, true), rec.Dir, nil)
 	if err != nil {
 		return Status{}, err
 	}
@@ -110,6 +115,9 @@ func statusOf(rec Record, a answer) Status {
 	}
 	if lines := a["unknown"]; len(lines) > 0 {
 		s.Unknown = safeList(lines[:min(len(lines), maxListed)])
+	}
+	if _, told := a["included_count"]; told {
+		s.Included, s.IncludedCount = safeList(a["included"]), count(a, "included_count")
 	}
 	for _, line := range a["commit"] {
 		id, subject, _ := strings.Cut(line, " ")

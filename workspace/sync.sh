@@ -87,8 +87,10 @@ fi
 bivy_as_it_is() {
   W_index=$W_git/bivy/index.$$
   [ ! -f "$W_git/index" ] || cp -p "$W_git/index" "$W_index"
-  bivy_indexed "$W_index" add --all -- : &&
-    bivy_git ls-tree -r -z --name-only "$W_new" |
+  # What git cannot take (a repository inside without commits, a file that is not
+  # readable) stays as it is: nothing is written over what is in no index.
+  bivy_indexed "$W_index" add --all --ignore-errors -- : 2>/dev/null
+  bivy_git ls-tree -r -z --name-only "$W_new" |
     bivy_indexed "$W_index" update-index --add --remove -z --stdin 2>/dev/null
   W_tree=$(bivy_indexed "$W_index" write-tree)
 }

@@ -179,7 +179,7 @@ func explainWorkspace(err error, f *failure) bool {
 		f.Code, f.Class = exitBusy, "busy"
 	case errors.As(err, &work):
 		f.Code, f.Class, f.Host = exitProtected, "protected", work.Status.Record.Host
-		f.Details = append(workLines(work.Status), includedLines(work)...)
+		f.Details = workLines(work.Status)
 		f.Hint = rescueHint(work.Status)
 	case errors.As(err, &trouble):
 		f.Host = trouble.Host

@@ -34,15 +34,3 @@ func explainLifecycle(err error, f *failure) bool {
 	}
 	return true
 }
-
-// includedLines lists the ignored files that would be lost.
-func includedLines(e *workspace.WorkError) []string {
-	var lines []string
-	for _, path := range e.Included {
-		lines = append(lines, "included: "+path)
-	}
-	if more := e.IncludedCount - len(e.Included); more > 0 && len(lines) > 0 {
-		lines = append(lines, fmt.Sprintf("included: … and %d more", more))
-	}
-	return lines
-}

@@ -26,6 +26,8 @@ type statusFields struct {
 	ChangedCount   int                 `json:"changed_count"`
 	Untracked      []string            `json:"untracked"`
 	UntrackedCount int                 `json:"untracked_count"`
+	Included       []string            `json:"included"`
+	IncludedCount  int                 `json:"included_count"`
 	Stashes        int                 `json:"stashes"`
 	Ahead          int                 `json:"ahead"`
 	Commits        []workspace.Commit  `json:"commits"`
@@ -63,7 +65,7 @@ func statusJSON(s workspace.Status) statusFields {
 		Format: 1, recordFields: fieldsOf(s.Record), BranchNow: s.Branch, Head: s.Head, Clean: s.Clean(),
 		Changed: some(s.Changed), ChangedCount: s.ChangedCount,
 		Untracked: some(trimmed(s.Untracked, "?? ")), UntrackedCount: s.UntrackedCount,
-		Stashes: s.Stashes, Ahead: s.CommitCount, Commits: some(s.Commits), Running: some(s.Running), RunningCount: s.RunningCount, Unknown: some(s.Unknown), DiskBytes: s.DiskKiB * 1024,
+		Included: some(s.Included), IncludedCount: s.IncludedCount, Stashes: s.Stashes, Ahead: s.CommitCount, Commits: some(s.Commits), Running: some(s.Running), RunningCount: s.RunningCount, Unknown: some(s.Unknown), DiskBytes: s.DiskKiB * 1024,
 	}
 	if s.Behind >= 0 {
 		f.Behind = &s.Behind

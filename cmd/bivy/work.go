@@ -34,6 +34,7 @@ func workLines(s workspace.Status) []string {
 	}
 	list("changed", s.ChangedCount, s.Changed)
 	list("untracked", s.UntrackedCount, trimmed(s.Untracked, "?? "))
+	list("included", s.IncludedCount, s.Included)
 	commits := make([]string, 0, len(s.Commits))
 	for _, c := range s.Commits {
 		commits = append(commits, c.ID[:min(len(c.ID), 10)]+" "+c.Subject)
