@@ -83,7 +83,7 @@ func (r *Repo) take(ctx context.Context, s *Snapshot, source commit, choice Choi
 		if err != nil {
 			return err
 		}
-		s.Commit, s.Tree, s.Clean, s.Ignored = m.id, m.tree, m.id, m.ignored
+		s.Commit, s.Tree, s.Clean, s.Ignored, s.LFS = m.id, m.tree, m.id, m.ignored, m.lfs
 	}
 	if choice.Dirty {
 		if err := s.addWork(ctx, source, choice.Include); err != nil {

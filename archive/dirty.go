@@ -27,7 +27,7 @@ func (s *Snapshot) addWork(ctx context.Context, source commit, include []byte) e
 	if err != nil {
 		return err
 	}
-	s.Ignored = m.ignored
+	s.Ignored, s.LFS = m.ignored, m.lfs
 	if m.tree == s.Tree {
 		s.Dirty = false
 		return nil
@@ -59,6 +59,10 @@ func (s *Snapshot) workTree(ctx context.Context, include []byte) (string, error)
 	index := strings.TrimSuffix(out, "\n")
 	if !filepath.IsAbs(index) {
 		index = filepath.Join(r.dir, index)
+	}
+	// One with the attributes of the clean snapshot may be there.
+	if err := x.dropIndex(); err != nil {
+		return "", err
 	}
 	if err := copyWithTime(index, x.dir+"/index"); err != nil {
 		return "", fmt.Errorf("read the repository's index: %w", err)

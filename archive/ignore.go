@@ -31,40 +31,40 @@ func (r *Repo) exportIgnored(ctx context.Context, x *scratch, entries []entry) (
 		return nil, nil
 	}
 	files := attributeFiles(entries)
-	if x.asked.ignored == nil || files != x.asked.files {
+	if x.asked.of == nil || files != x.asked.files {
 		if err := r.indexAttributes(ctx, x, files); err != nil {
 			return nil, err
 		}
-		x.asked = answers{files: files, ignored: make(map[string]bool, len(entries))}
+		x.asked = answers{files: files, of: make(map[string]attributes, len(entries))}
 	}
-	drop := make([]bool, len(entries))
 	var fresh []entry
-	for i, e := range entries {
-		known := false
-		if drop[i], known = x.asked.ignored[e.asked()]; !known {
+	for _, e := range entries {
+		if _, known := x.asked.of[e.asked()]; !known {
 			fresh = append(fresh, e)
 		}
 	}
-	if len(fresh) == 0 {
-		return drop, nil
+	if len(fresh) > 0 {
+		if err := r.askAttributes(ctx, x, fresh); err != nil {
+			return nil, err
+		}
 	}
-	answered, err := r.askIgnored(ctx, x, fresh)
-	if err != nil {
-		return nil, err
-	}
-	for i, e := range fresh {
-		x.asked.ignored[e.asked()] = answered[i]
-	}
+	drop := make([]bool, len(entries))
 	for i, e := range entries {
-		drop[i] = x.asked.ignored[e.asked()]
+		drop[i] = x.asked.of[e.asked()].ignored
 	}
 	return drop, nil
 }
 
+// attributes are what is asked about a path.
+type attributes struct {
+	ignored bool // export-ignore
+	lfs     bool // the content is a pointer, to be resolved by git-lfs
+}
+
 // answers are what git said of paths with certain attribute files.
 type answers struct {
-	files   string
-	ignored map[string]bool
+	files string
+	of    map[string]attributes
 }
 
 // asked is the path as git check-attr is asked about it.
@@ -75,20 +75,20 @@ func (e entry) asked() string {
 	return e.path
 }
 
-func (r *Repo) askIgnored(ctx context.Context, x *scratch, entries []entry) ([]bool, error) {
+func (r *Repo) askAttributes(ctx context.Context, x *scratch, entries []entry) error {
 	var paths, out bytes.Buffer
 	for _, e := range entries {
 		paths.WriteString(e.asked())
 		paths.WriteByte(0)
 	}
 	err := call{
-		dir: r.dir, env: x.env, args: []string{"check-attr", "--cached", "-z", "--stdin", "export-ignore"},
+		dir: r.dir, env: x.env, args: []string{"check-attr", "--cached", "-z", "--stdin", "export-ignore", "filter"},
 		stdin: &paths, stdout: &out,
 	}.run(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return parseAttributes(out.String(), entries)
+	return x.asked.parse(out.String(), entries)
 }
 
 // attributeFiles are the tree's attribute files, as lines for git update-index.
@@ -111,18 +111,21 @@ func (r *Repo) indexAttributes(ctx context.Context, x *scratch, files string) er
 	return call{dir: r.dir, env: x.env, args: []string{"update-index", "-z", "--index-info"}, stdin: strings.NewReader(files)}.run(ctx)
 }
 
-// parseAttributes reads git's answers, one for each entry and in their order:
-// path NUL attribute NUL value NUL.
-func parseAttributes(out string, entries []entry) ([]bool, error) {
-	ignored := make([]bool, len(entries))
-	for i, e := range entries {
-		path, rest, ok1 := strings.Cut(out, "\x00")
-		_, rest, ok2 := strings.Cut(rest, "\x00")
-		value, rest, ok3 := strings.Cut(rest, "\x00")
-		if !ok1 || !ok2 || !ok3 || strings.TrimSuffix(path, "/") != e.path {
-			return nil, fmt.Errorf("ask for export-ignore of %q: git check-attr answered %q", e.path, path)
+// parse reads git's answers, two for each entry and in their order: path NUL
+// attribute NUL value NUL.
+func (a *answers) parse(out string, entries []entry) error {
+	for _, e := range entries {
+		var values [2]string
+		for i := range values {
+			path, rest, ok1 := strings.Cut(out, "\x00")
+			_, rest, ok2 := strings.Cut(rest, "\x00")
+			value, rest, ok3 := strings.Cut(rest, "\x00")
+			if !ok1 || !ok2 || !ok3 || strings.TrimSuffix(path, "/") != e.path {
+				return fmt.Errorf("ask for export-ignore of %q: git check-attr answered %q", e.path, path)
+			}
+			values[i], out = value, rest
 		}
-		ignored[i], out = value == "set", rest
+		a.of[e.asked()] = attributes{ignored: values[0] == "set", lfs: e.kind == "blob" && values[1] == "lfs"}
 	}
-	return ignored, nil
+	return nil
 }

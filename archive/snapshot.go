@@ -29,6 +29,9 @@ type Snapshot struct {
 	// export-ignore left out. A tree may have lost all of them; then Tree is
 	// the empty tree, as `git archive` would write an empty archive.
 	Ignored int
+	// LFS is the number of files of which only a pointer is sent: git-lfs has
+	// their content.
+	LFS int
 	// Nested are directories that a dirty snapshot left out, since they are
 	// repositories of their own.
 	Nested []string
@@ -52,6 +55,7 @@ func (s *Snapshot) Has(ctx context.Context, path string) bool {
 type made struct {
 	id, tree string
 	ignored  int
+	lfs      int
 }
 
 // build writes the snapshot of a commit, and the trees that it needs, to the
@@ -76,6 +80,11 @@ func (r *Repo) buildTree(ctx context.Context, tmp *scratch, tree string, entries
 		return made{}, err
 	}
 	m := made{tree: tree}
+	for i, e := range entries {
+		if !drop[i] && tmp.asked.of[e.asked()].lfs {
+			m.lfs++
+		}
+	}
 	switch {
 	case slices.Contains(drop, true):
 		p := pruner{entries: entries, drop: drop, store: tmp.objects}

@@ -66,8 +66,7 @@ func TestFailureIsShared(t *testing.T) {
 }
 
 // TestWarmPath counts the processes of ssh: a warm command starts none, or
-// where it is to, one for each round trip, and asks nobody what the
-// configuration means.
+// where it is to, one, and asks nobody what the configuration means.
 func TestWarmPath(t *testing.T) {
 	onBoth(t, hostOptions{}, func(t *testing.T, w *world) {
 		log := w.root + "/ssh.log"
@@ -78,19 +77,18 @@ exec ssh "$@"`)
 		if text := w.read(log); !strings.Contains(text, "-G|") {
 			t.Errorf("the wrapper was not asked for the configuration: %s", text)
 		}
-		trip := 0
+		session := 0
 		if throughSSH() {
-			trip = 1
+			session = 1
 		}
 		for _, args := range [][]string{
-			{"exec", "ws", "--", "true"}, {"exec", "--host", "gpu1", "-c", "true"}, {"status", "ws"}, {"new", "ws2", "--host", "gpu1"},
+			{"exec", "ws", "--", "true"}, {"exec", "--host", "gpu1", "-c", "true"}, {"status", "ws"}, {"new", "ws2", "--host", "gpu1"}, {"fork", "ws", "ws3"},
 		} {
 			w.write(log, "")
 			w.wants(0, args...)
 			lines := slices.Collect(strings.Lines(w.read(log)))
-			// new looks first and then makes: two round trips.
-			if want := trip * map[bool]int{true: 2, false: 1}[args[0] == "new"]; len(lines) != want {
-				t.Errorf("bivy %q starts ssh %d times, want %d: %q", args, len(lines), want, lines)
+			if len(lines) != session {
+				t.Errorf("bivy %q starts ssh %d times, want %d: %q", args, len(lines), session, lines)
 			}
 			for _, line := range lines {
 				if strings.Contains(line, "-G|") || !strings.Contains(line, "-F|none|") || !strings.Contains(line, "ProxyCommand=false|") {
@@ -102,7 +100,7 @@ exec ssh "$@"`)
 		w.append(w.config, "# nothing\n")
 		w.write(log, "")
 		w.wants(0, "exec", "ws", "--", "true")
-		if text := w.read(log); strings.Count(text, "\n") != 1+trip || strings.Count(text, "-G|") != 1 {
+		if text := w.read(log); strings.Count(text, "\n") != 1+session || strings.Count(text, "-G|") != 1 {
 			t.Errorf("after a touch of the configuration: %s", text)
 		}
 		if n := w.logins(); n != 1 {

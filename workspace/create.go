@@ -50,6 +50,8 @@ type Made struct {
 	Sent, Objects int64
 	// LeftOut counts the paths that export-ignore kept here.
 	LeftOut int
+	// LFS counts the files of which only git-lfs's pointer was sent.
+	LFS int
 	// Nested are the repositories inside the project that stayed here, and
 	// Dirty says that uncommitted changes went along.
 	Nested []string
@@ -121,6 +123,7 @@ func (w *Workspaces) Create(ctx context.Context, wish Wish) (Made, error) {
 		return Made{}, err
 	}
 	made.Init = snap.Has(ctx, InitFile)
+	made.LFS = snap.LFS
 	made.LeftOut, made.Nested, made.Dirty, made.Untrusted = snap.Ignored, snap.Nested, snap.Dirty, left
 	return made, nil
 }

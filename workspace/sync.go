@@ -57,6 +57,8 @@ type Synced struct {
 	// repositories inside the project that stayed here.
 	LeftOut int
 	Nested  []string
+	// LFS counts the files of which only git-lfs's pointer was sent.
+	LFS int
 	// Untrusted says that .bivy/include was not approved, and left alone.
 	Untrusted bool
 }
@@ -118,7 +120,7 @@ func (w *Workspaces) Sync(ctx context.Context, ref Ref, wish SyncWish) (Synced, 
 		return Synced{}, err
 	}
 	defer snap.Close() //nolint:errcheck // a temporary directory; the system cleans /tmp too
-	done := Synced{Record: rec, Untrusted: left, Head: snap.Commit, LeftOut: snap.Ignored, Nested: snap.Nested}
+	done := Synced{Record: rec, Untrusted: left, LFS: snap.LFS, Head: snap.Commit, LeftOut: snap.Ignored, Nested: snap.Nested}
 	if snap.Commit == rec.Snapshot && snap.IncludeTree == rec.Included && wish.Mode != SyncForce {
 		done.Nothing = true
 		return done, nil

@@ -65,7 +65,7 @@ func (c *NewCmd) Run(ctx context.Context, app *App) error {
 		return err
 	}
 	rec := made.Record
-	app.noteLeft(made.Nested, made.Untrusted)
+	app.noteLeft(made.Nested, made.Untrusted, made.LFS)
 	sent := "the host had its files already"
 	if made.Objects > 0 {
 		sent = "sent " + humane.Bytes(made.Sent)

@@ -57,7 +57,7 @@ func (c *SyncCmd) Run(ctx context.Context, app *App) error {
 	if err != nil {
 		return err
 	}
-	app.noteLeft(done.Nested, done.Untrusted)
+	app.noteLeft(done.Nested, done.Untrusted, done.LFS)
 	return app.UI.Result(syncJSON(done), syncText(done))
 }
 
@@ -102,9 +102,12 @@ func syncText(s workspace.Synced) string {
 	return b.String()
 }
 
-// noteLeft names what stayed here: the repositories inside the project, and
-// the included files where nobody has approved them.
-func (a *App) noteLeft(nested []string, untrusted bool) {
+// noteLeft names what stayed here: the repositories inside the project, the
+// included files where nobody has approved them, and what git-lfs has.
+func (a *App) noteLeft(nested []string, untrusted bool, lfs int) {
+	if lfs > 0 {
+		a.UI.Note("bivy: of %s only the pointer of git-lfs was sent", humane.Plural(lfs, "file", "files"))
+	}
 	for _, dir := range nested[:min(len(nested), 5)] {
 		a.UI.Note("bivy: %q is a repository of its own and was not sent", dir)
 	}
@@ -119,7 +122,7 @@ func (c *SyncCmd) preview(ctx context.Context, app *App, ws *workspace.Workspace
 	if err != nil {
 		return err
 	}
-	app.noteLeft(p.Nested, p.Untrusted)
+	app.noteLeft(p.Nested, p.Untrusted, 0)
 	type file struct {
 		Change string `json:"change"`
 		Path   string `json:"path"`
