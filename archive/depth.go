@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -55,15 +54,18 @@ func (s *Snapshot) boundaries(ctx context.Context, depth int) error {
 	return nil
 }
 
+// gitPath is where a file of the repository is, absolute: a linked work tree
+// has some of its own.
+func (r *Repo) gitPath(ctx context.Context, name string) (string, error) {
+	out, err := r.git(ctx, "", "rev-parse", "--git-path", name)
+	return r.absolute(strings.TrimSuffix(out, "\n")), err
+}
+
 // shallow lists the commits whose parents this clone does not have.
 func (r *Repo) shallow(ctx context.Context) ([]string, error) {
-	out, err := r.git(ctx, "", "rev-parse", "--git-path", "shallow")
+	file, err := r.gitPath(ctx, "shallow")
 	if err != nil {
 		return nil, err
-	}
-	file := strings.TrimSuffix(out, "\n")
-	if !filepath.IsAbs(file) {
-		file = filepath.Join(r.dir, file)
 	}
 	text, err := os.ReadFile(file)
 	switch {

@@ -8,7 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 )
 
@@ -52,13 +51,9 @@ func workCommit(tree, parent string, source commit) []byte {
 // file for unread that is not older than the index.
 func (s *Snapshot) workTree(ctx context.Context, include []byte) (string, error) {
 	r, x := s.repo, s.tmp
-	out, err := r.git(ctx, "", "rev-parse", "--git-path", "index")
+	index, err := r.gitPath(ctx, "index")
 	if err != nil {
 		return "", err
-	}
-	index := strings.TrimSuffix(out, "\n")
-	if !filepath.IsAbs(index) {
-		index = filepath.Join(r.dir, index)
 	}
 	// One with the attributes of the clean snapshot may be there.
 	if err := x.dropIndex(); err != nil {

@@ -107,9 +107,7 @@ func Open(ctx context.Context, dir string) (*Repo, error) {
 	if r.format != "sha1" && r.format != "sha256" {
 		return nil, &RepoError{Dir: abs, Reason: Unreadable, Line: "git speaks of the object format " + printable(r.format)}
 	}
-	if !filepath.IsAbs(r.objects) {
-		r.objects = filepath.Join(r.dir, r.objects)
-	}
+	r.objects = r.absolute(r.objects)
 	return r, nil
 }
 
@@ -124,10 +122,16 @@ func (r *Repo) openTop(ctx context.Context) bool {
 		return false
 	}
 	r.format, r.objects = lines[1], lines[3]
-	if !filepath.IsAbs(r.objects) {
-		r.objects = filepath.Join(r.dir, r.objects)
-	}
+	r.objects = r.absolute(r.objects)
 	return true
+}
+
+// absolute is a path that git said in dir.
+func (r *Repo) absolute(path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(r.dir, path)
 }
 
 // find moves dir to the top of the work tree, or to the bare repository.

@@ -52,10 +52,8 @@ type Made struct {
 	LeftOut int
 	// LFS counts the files of which only git-lfs's pointer was sent.
 	LFS int
-	// Nested are the repositories inside the project that stayed here, and
-	// Dirty says that uncommitted changes went along.
+	// Nested are the repositories inside the project that stayed here.
 	Nested []string
-	Dirty  bool
 	// Untrusted says that .bivy/include was not approved, and left alone.
 	Untrusted bool
 	// Init says that the project has an InitFile for new workspaces.
@@ -123,8 +121,7 @@ func (w *Workspaces) Create(ctx context.Context, wish Wish) (Made, error) {
 		return Made{}, err
 	}
 	made.Init = snap.Has(ctx, InitFile)
-	made.LFS = snap.LFS
-	made.LeftOut, made.Nested, made.Dirty, made.Untrusted = snap.Ignored, snap.Nested, snap.Dirty, left
+	made.LeftOut, made.LFS, made.Nested, made.Untrusted = snap.Ignored, snap.LFS, snap.Nested, left
 	return made, nil
 }
 
@@ -133,10 +130,7 @@ func (w *Workspaces) Create(ctx context.Context, wish Wish) (Made, error) {
 func (w *Workspaces) claim(ctx context.Context, wish Wish, project string) (Record, func(), error) {
 	name := wish.Name
 	if name == "" {
-		name = MakeName(func(n string) bool {
-			_, err := w.Registry.Find(Ref{Project: project, Name: n})
-			return err == nil
-		})
+		name = w.madeUpName(project)
 	}
 	unlock, err := w.Registry.Lock(ctx, project, name, "new")
 	if err != nil {

@@ -5,10 +5,10 @@
 # where nothing is missing, or "stop". Set by the caller: W_root, W_project,
 # W_name, W_id, W_format, W_snapshot, W_branch, W_shallow (those of its history
 # whose parents are not sent), W_include (the tree of the included files, or
-# nothing), W_exclude (lines for info/exclude). Everything unfinished lies in two directories that carry W_id, so that
-# it belongs to this workspace only, and our pid, since an attempt that was cut
-# off may clean up after itself while the next one works. They are removed on
-# every end.
+# nothing), W_exclude (lines for info/exclude). Everything unfinished lies in two
+# directories that carry W_id, so that it belongs to this workspace only, and our
+# pid, since an attempt that was cut off may clean up after itself while the next
+# one works. They are removed on every end.
 printf 'ready=1\n'
 read -r W_pack || exit 1
 case $W_pack in pack|none) ;; *) exit 0 ;; esac
@@ -53,11 +53,5 @@ if [ -n "$W_include" ]; then
 fi
 
 bivy_sign "$W_stage" || bivy_trouble clone
-bivy_held || bivy_trouble lock_lost
-# mv onto a directory that appeared meanwhile would move into it.
-mv "$W_stage" "$W_final" || bivy_trouble rename
-if [ -e "$W_final/${W_stage##*/}" ]; then
-  rm -rf "$W_final/${W_stage##*/}"
-  bivy_trouble exists
-fi
+bivy_appear
 printf 'dir=%s\n' "$W_final"

@@ -61,11 +61,5 @@ elif [ -n "$W_head" ]; then
   bivy_git -C "$W_stage" -c checkout.workers=0 reset --hard --quiet || bivy_trouble checkout
 fi
 
-bivy_held || bivy_trouble lock_lost
-# mv onto a directory that appeared meanwhile would move into it.
-mv "$W_stage" "$W_final" || bivy_trouble rename
-if [ -e "$W_final/${W_stage##*/}" ]; then
-  rm -rf "$W_final/${W_stage##*/}"
-  bivy_trouble exists
-fi
+bivy_appear
 bivy_report "$W_final"

@@ -148,15 +148,10 @@ func converse(ctx context.Context, lease *mux.Lease, script string, vars []varia
 }
 
 func askHearing(ctx context.Context, lease *mux.Lease, script string, vars []variable, path string, stdin io.Reader, out *bounded) (answer, error) {
-	var text strings.Builder
-	for _, v := range vars {
-		fmt.Fprintf(&text, "%s=%s\n", v.name, sshcmd.Quote(v.value))
-	}
-	text.WriteString(bare(hostScript + script))
 	var words proc.Tail
 	_, whole := stdin.(*bytes.Reader)
 	receipt, err := exec.RunOn(ctx, lease, exec.Command{
-		Script: text.String(), Inline: true, Stdin: stdin, Early: whole, Stdout: out, Stderr: &words, Login: exec.LoginPath,
+		Script: scriptText(vars, script), Inline: true, Stdin: stdin, Early: whole, Stdout: out, Stderr: &words, Login: exec.LoginPath,
 	})
 	if err != nil {
 		return nil, err
@@ -173,6 +168,15 @@ func askHearing(ctx context.Context, lease *mux.Lease, script string, vars []var
 		kind = string(receipt.State)
 	}
 	return a, &Trouble{Host: lease.Host(), Kind: kind, Line: troubleLine(words.String()), Path: termsafe.Line(path, 300)}
+}
+
+// scriptText is one of our scripts with its variables in front.
+func scriptText(vars []variable, script string) string {
+	var text strings.Builder
+	for _, v := range vars {
+		fmt.Fprintf(&text, "%s=%s\n", v.name, sshcmd.Quote(v.value))
+	}
+	return text.String() + bare(hostScript+script)
 }
 
 // bare is a script without its comments and indentation, which are for its

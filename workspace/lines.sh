@@ -3,7 +3,7 @@
 # name cannot be told from that.)
 W_nl='
 '
-W_one=$(printf '\001')
+W_break=$(printf '\001')
 bivy_lines() { tr '\n\000' '\001\n'; }
 bivy_unlines() { tr '\001\n' '\n\000'; }
 
@@ -11,7 +11,7 @@ bivy_unlines() { tr '\001\n' '\n\000'; }
 bivy_path() {
   W_path=$1
   case $1 in
-    *"$W_one"*)
+    *"$W_break"*)
       W_path=$(printf '%s.' "$1" | tr '\001' '\n')
       W_path=${W_path%.}
       ;;

@@ -6,7 +6,6 @@ bivy_look() {
   W_root=$B_path
   W_dir=${W_root%/}/$W_project
   printf 'root=%s\n' "$W_root"
-  printf 'git=%s\n' "$(git version)"
   if [ -e "$W_dir/$W_name" ] || [ -L "$W_dir/$W_name" ]; then
     printf 'exists=1\n'
     # Whose it is (identity.sh).

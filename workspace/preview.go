@@ -21,15 +21,7 @@ func (w *Workspaces) Preview(ctx context.Context, rec Record, wish SyncWish) (Pr
 	if rec.Adopted {
 		return Preview{}, &AdoptedError{Record: rec, Doing: "bivy sync"}
 	}
-	repo, err := archive.Open(ctx, rec.ProjectDir)
-	if err != nil {
-		return Preview{}, err
-	}
-	choice, left, err := w.choice(rec, wish)
-	if err != nil {
-		return Preview{}, err
-	}
-	snap, err := repo.Take(ctx, choice)
+	snap, left, err := w.take(ctx, rec, wish)
 	if err != nil {
 		return Preview{}, err
 	}

@@ -6,13 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 
 	"bivy/exec"
 	"bivy/exec/mux"
 	"bivy/exec/proc"
 	"bivy/internal/termsafe"
-	"bivy/sshcmd"
 )
 
 // CutError says that the link to a host went away while it was sending. Nothing
@@ -78,14 +76,9 @@ func (f *inflow) cut() (rest []byte, whole bool) {
 // and says where the body goes. Its error, and the body's writer's, end the
 // script and are returned; else errors are those of ask, or *CutError.
 func receive(ctx context.Context, lease *mux.Lease, script string, vars []variable, path string, begin func(answer) (io.Writer, error)) error {
-	var text strings.Builder
-	for _, v := range vars {
-		fmt.Fprintf(&text, "%s=%s\n", v.name, sshcmd.Quote(v.value))
-	}
-	text.WriteString(hostScript + treeScript + script)
 	out := &inflow{begin: begin, host: lease.Host()}
 	var words proc.Tail
-	receipt, err := exec.RunOn(ctx, lease, exec.Command{Script: text.String(), Stdout: out, Stderr: &words, Login: exec.LoginPath})
+	receipt, err := exec.RunOn(ctx, lease, exec.Command{Script: scriptText(vars, treeScript+script), Stdout: out, Stderr: &words, Login: exec.LoginPath})
 	var lost *exec.LostError
 	var cut *exec.CutError
 	switch {

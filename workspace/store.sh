@@ -76,3 +76,14 @@ bivy_shallow() {
     rm -f "$W_to.new"
   fi
 }
+
+# Gives the finished tree W_stage its place W_final, under the workspace's lock.
+bivy_appear() {
+  bivy_held || bivy_trouble lock_lost
+  # mv onto a directory that appeared meanwhile would move into it.
+  mv "$W_stage" "$W_final" || bivy_trouble rename
+  if [ -e "$W_final/${W_stage##*/}" ]; then
+    rm -rf "$W_final/${W_stage##*/}"
+    bivy_trouble exists
+  fi
+}

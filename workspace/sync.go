@@ -107,15 +107,7 @@ func (w *Workspaces) Sync(ctx context.Context, ref Ref, wish SyncWish) (Synced, 
 	case rec.State != Ready:
 		return Synced{}, &ExistsError{Record: rec}
 	}
-	repo, err := archive.Open(ctx, rec.ProjectDir)
-	if err != nil {
-		return Synced{}, err
-	}
-	choice, left, err := w.choice(rec, wish)
-	if err != nil {
-		return Synced{}, err
-	}
-	snap, err := repo.Take(ctx, choice)
+	snap, left, err := w.take(ctx, rec, wish)
 	if err != nil {
 		return Synced{}, err
 	}
@@ -128,7 +120,13 @@ func (w *Workspaces) Sync(ctx context.Context, ref Ref, wish SyncWish) (Synced, 
 	return w.sync(ctx, done, wish, snap)
 }
 
-func (w *Workspaces) choice(rec Record, wish SyncWish) (c archive.Choice, left bool, err error) {
+// take makes what is to be sent to a workspace; left says that .bivy/include was
+// not approved. The caller closes it.
+func (w *Workspaces) take(ctx context.Context, rec Record, wish SyncWish) (snap *archive.Snapshot, left bool, err error) {
+	repo, err := archive.Open(ctx, rec.ProjectDir)
+	if err != nil {
+		return nil, false, err
+	}
 	ref := wish.Ref
 	if ref == "" {
 		ref = rec.Ref
@@ -137,7 +135,11 @@ func (w *Workspaces) choice(rec Record, wish SyncWish) (c archive.Choice, left b
 		ref = "HEAD"
 	}
 	include, left, err := w.Registry.choose(rec.ProjectDir, wish.SkipUntrusted)
-	return archive.Choice{Ref: ref, Dirty: wish.Dirty, History: rec.History, Depth: rec.Depth, Include: include}, left, err
+	if err != nil {
+		return nil, false, err
+	}
+	snap, err = repo.Take(ctx, archive.Choice{Ref: ref, Dirty: wish.Dirty, History: rec.History, Depth: rec.Depth, Include: include})
+	return snap, left, err
 }
 
 // sync does the host's part. What is sent is remembered before: a workspace

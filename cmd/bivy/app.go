@@ -216,6 +216,17 @@ func (a *App) find(ws string) (workspace.Record, error) {
 // errHalfMade marks a workspace whose making was cut off.
 var errHalfMade = errors.New("its making was cut off")
 
+// findHere is find, with the ssh flags of this command line where there are any.
+func (a *App) findHere(name string) (workspace.Record, error) {
+	rec, err := a.find(name)
+	if err != nil {
+		return rec, err
+	}
+	target, err := a.recordTarget(rec)
+	rec.SSHConfig, rec.SSHOptions = target.User.ConfigFile, target.User.Options
+	return rec, err
+}
+
 // recordTarget is a workspace's host; ssh flags of this command line win over
 // those that the workspace was made with.
 func (a *App) recordTarget(rec workspace.Record) (mux.Target, error) {

@@ -21,15 +21,10 @@ committed, what was not, and untracked files that are not ignored.`
 
 // Run prints what the host says.
 func (c *DiffCmd) Run(ctx context.Context, app *App) error {
-	rec, err := app.find(c.WS)
+	rec, err := app.findHere(c.WS)
 	if err != nil {
 		return err
 	}
-	target, err := app.recordTarget(rec)
-	if err != nil {
-		return err
-	}
-	rec.SSHConfig, rec.SSHOptions = target.User.ConfigFile, target.User.Options
 	ws, err := app.Workspaces()
 	if err != nil {
 		return err

@@ -40,15 +40,10 @@ type statusFields struct {
 
 // Run asks the host and prints what it says.
 func (c *StatusCmd) Run(ctx context.Context, app *App) error {
-	rec, err := app.find(c.WS)
+	rec, err := app.findHere(c.WS)
 	if err != nil {
 		return err
 	}
-	target, err := app.recordTarget(rec)
-	if err != nil {
-		return err
-	}
-	rec.SSHConfig, rec.SSHOptions = target.User.ConfigFile, target.User.Options
 	ws, err := app.Workspaces()
 	if err != nil {
 		return err
